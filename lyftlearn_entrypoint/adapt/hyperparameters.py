@@ -1,0 +1,58 @@
+"""Hyperparameters: merged under SageMaker's own, in SageMaker's form and in the old ConfigMap's."""
+
+from lyftlearn_entrypoint.adapt.credentials import file_name_problem
+from lyftlearn_entrypoint.adapt.environment import lone_surrogate, show
+from lyftlearn_entrypoint.documents import NotJson, dump, kind, parse
+from lyftlearn_entrypoint.errors import BadDocument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def own(data: "bytes | None", path: str) -> "dict[str, str]":
+    """What SageMaker itself delivered. Raises BadDocument (65) when the file is there and is not a JSON object."""
+    if data is None:
+        return {}
+    try:
+        value = parse(data)
+    except NotJson as error:
+        raise BadDocument(path + ", which SageMaker wrote, is not JSON: " + str(error), "It is left as it is; look at the job's HyperParameters") from None
+    if not isinstance(value, dict):
+        raise BadDocument(path + ", which SageMaker wrote, holds " + kind(value) + ", not an object", "It is left as it is")
+    return {name: text(item) for name, item in value.items()}
+
+
+def text(value: "Any") -> str:
+    """A value as SageMaker writes it: strings as they are, anything else as compact JSON (the API's map is string to string)."""
+    return value if isinstance(value, str) else dump([value])[1:-1]
+
+
+def merge(fetched: "dict[str, Any]", platform: "dict[str, str]", origin: str) -> "tuple[dict[str, str], list[str]]":
+    """(merged, names in which SageMaker's value won). A tuning trial's sampled values exist nowhere else, so they always win."""
+    merged: dict[str, str] = {}
+    for name, value in fetched.items():
+        word = text(value)
+        problem = "its name is empty" if not name else lone_surrogate(name) or lone_surrogate(word)
+        if problem:
+            raise BadDocument(origin + ": hyperparameter " + show(name) + ": " + problem, "Correct the document and stage it again")
+        merged[name] = word
+    won = [name for name in platform if name in merged and merged[name] != platform[name]]
+    return {**merged, **platform}, won
+
+
+def document(merged: "dict[str, str]") -> bytes:
+    """hyperparameters.json: a flat object, every value a string."""
+    return dump(merged).encode("utf-8", "surrogatepass")
+
+
+def config_map(merged: "dict[str, str]") -> "dict[str, bytes]":
+    """One file per hyperparameter. Raises BadDocument (65) for a name that cannot be a file."""
+    for name in merged:
+        problem = file_name_problem(name)
+        if problem:
+            raise BadDocument(
+                "hyperparameter " + show(name) + " cannot be a file below LYFTLEARN_HYPERPARAMETERS_DIR: " + problem,
+                "Rename it, or do not set LYFTLEARN_HYPERPARAMETERS_DIR",
+            )
+    return {name: value.encode("utf-8", "surrogatepass") for name, value in merged.items()}

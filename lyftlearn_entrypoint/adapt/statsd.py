@@ -1,0 +1,29 @@
+"""Metrics without a sidecar: the gateway's address under every name that common clients read.
+
+The relay for programs that say localhost:8125 joins here (Launch.relay). Sources of the names: docs/statsd.md.
+"""
+
+DEFAULT_PORT = 8125
+
+
+def split_address(address: str) -> "tuple[str, int]":
+    """host and port of LYFTLEARN_STATSD_GATEWAY (checked when the settings were read); brackets of IPv6 are taken off."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def variables(address: str, port: int) -> "dict[str, str]":
+    """The variables that point clients at the gateway. `address` is numeric, so that no client has to resolve it: pystatsd
+    resolves at import, and a name that fails there would stop the user's program."""
+    bracketed = "[" + address + "]" if ":" in address else address
+    result = {
+        "STATSD_HOST": address,  # statsd (Python, defaults.env), Node's and many others
+        "STATSD_PORT": str(port),
+        "STATSD_ADDR": bracketed + ":" + str(port),  # Shopify's statsd-instrument
+        "DD_AGENT_HOST": address,  # datadog clients
+        "DD_DOGSTATSD_PORT": str(port),
+        "DD_DOGSTATSD_URL": "udp://" + bracketed + ":" + str(port),
+    }
+    if ":" in address:
+        result["STATSD_IPV6"] = "1"  # without it pystatsd asks for an IPv4 address only
+    return result

@@ -1,0 +1,149 @@
+"""Carry out a Launch: files, ownership, user. Everything that can be refused was checked before; what the kernel refuses now is
+said with the path and the kernel's own word."""
+
+import posix
+
+from lyftlearn_entrypoint.errors import BadSettings
+from lyftlearn_entrypoint.launch import HYPERPARAMETERS_FILE
+from lyftlearn_entrypoint.settings_table import variable
+from lyftlearn_entrypoint.volume import make_directories, replace_file, write_volume
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lyftlearn_entrypoint.adapt.identity import User
+    from lyftlearn_entrypoint.files import Files
+    from lyftlearn_entrypoint.launch import Launch
+    from lyftlearn_entrypoint.log import Log
+
+_PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+_FIFO, _CHARACTER, _DIRECTORY, _TYPE = 0o010000, 0o020000, 0o040000, 0o170000
+
+
+def apply(launch: "Launch", files: "Files", log: "Log") -> None:
+    """Do what the plan says, in the order in which each part needs the ones before. Raises StartError."""
+    user = launch.user
+    owner = (user.uid, user.gid) if launch.switch else None
+    if launch.make_home:
+        _make_home(launch.make_home, user)
+    if launch.hyperparameters is not None:
+        _write_hyperparameters(launch, files, log, owner)
+    elif HYPERPARAMETERS_FILE in launch.env:
+        launch.env[HYPERPARAMETERS_FILE] = files.real(launch.env[HYPERPARAMETERS_FILE])
+    for volume in launch.volumes:
+        directory = files.real(volume.directory).rstrip("/")
+        try:
+            place = write_volume(directory, volume.files, volume.mode, owner, files, volume.memory)
+        except OSError as error:
+            raise BadSettings(
+                variable(volume.step + "_dir") + ": " + directory + " cannot be written: " + (error.strerror or str(error)),
+                "Name a directory that can be made or written here",
+            ) from None
+        where = directory if place == directory else directory + " (on tmpfs)"
+        log.info(volume.step + ": " + str(len(volume.files)) + " files in " + where, step=volume.step, files=len(volume.files))
+    if launch.switch:
+        for path in launch.owned:
+            _give(files.real(path), user, log, make=files.is_dir("/opt/ml"))
+        switch_user(user, log)
+
+
+def _make_home(path: str, user: "User") -> None:
+    try:
+        make_directories(path.rpartition("/")[0] or "/")
+        posix.mkdir(path, 0o700)
+        if posix.geteuid() != user.uid:
+            posix.chown(path, user.uid, user.gid)
+    except FileExistsError:
+        pass  # an earlier start's, which belongs to the same user: the probe looked
+    except OSError:
+        pass  # no place at all can be written: the program may not need one
+
+
+def _write_hyperparameters(launch: "Launch", files: "Files", log: "Log", owner: "tuple[int, int] | None") -> None:
+    content, candidates = launch.hyperparameters or (b"", [])
+    refused = ""
+    for number, candidate in enumerate(candidates):
+        path = files.real(candidate)
+        try:
+            mode, its_owner = 0o644, owner
+            found = files.stat(candidate)
+            if found is not None:
+                mode = found.st_mode & 0o777 | 0o400
+                its_owner = owner or ((found.st_uid, found.st_gid) if posix.geteuid() == 0 else None)
+            make_directories(path.rpartition("/")[0])
+            replace_file(path, content, mode, its_owner)
+        except OSError as error:
+            refused = refused or path + ": " + (error.strerror or str(error))
+            continue
+        launch.env[HYPERPARAMETERS_FILE] = path
+        if number:
+            log.warning("hyperparameters: written to " + path + ", since " + refused, step="hyperparameters", path=path)
+        return
+    raise BadSettings("hyperparameters cannot be written anywhere: " + refused, "Mount a writable /opt/ml/input or /tmp")
+
+
+def _give(path: str, user: "User", log: "Log", make: bool) -> None:
+    """Make a tree the user's own. Links are not followed; what the file system refuses is a warning, not the end."""
+    try:
+        found = posix.lstat(path)
+    except OSError:
+        if not make:
+            return
+        try:
+            posix.mkdir(path, 0o755)
+            found = posix.lstat(path)
+        except OSError:
+            return
+    pending = [(path, found)]
+    refused = ""
+    while pending:
+        current, found = pending.pop()
+        try:
+            if found.st_uid != user.uid:
+                posix.chown(current, user.uid, user.gid, follow_symlinks=False)
+            if found.st_mode & _TYPE == _DIRECTORY:
+                if found.st_mode & 0o700 != 0o700:
+                    posix.chmod(current, found.st_mode & 0o7777 | 0o700)
+                with posix.scandir(current) as entries:
+                    pending += [(entry.path, entry.stat(follow_symlinks=False)) for entry in entries]
+        except OSError as error:
+            refused = refused or current + ": " + (error.strerror or str(error))
+    if refused:
+        log.warning("user: cannot be made " + str(user) + "'s: " + refused, step="user")
+
+
+def switch_user(user: "User", log: "Log") -> None:
+    """Become `user` for good: groups, gid, uid, no way back, and no new privileges by setuid files (prctl(2)).
+
+    Standard streams are handed over as runc does for a pod's runAsUser, or the program could not open /dev/stdout.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            found = posix.fstat(descriptor)
+            kind = found.st_mode & _TYPE
+            terminal = kind == _CHARACTER and posix.isatty(descriptor)
+            if (kind == _FIFO or terminal) and found.st_uid != user.uid:
+                posix.chown(descriptor, user.uid, -1)
+        except OSError:
+            pass
+    try:
+        posix.setgroups(user.groups)
+        posix.setresgid(user.gid, user.gid, user.gid)
+        posix.setresuid(user.uid, user.uid, user.uid)
+    except OSError as error:
+        raise BadSettings(
+            "cannot become " + str(user) + ": " + (error.strerror or str(error)),
+            "The container needs the capabilities SETUID and SETGID for LYFTLEARN_USER; or start it as that user",
+        ) from None
+    if not no_new_privileges():
+        log.warning("user: no_new_privs cannot be set on this system", step="user")
+
+
+def no_new_privileges() -> bool:
+    """prctl(PR_SET_NO_NEW_PRIVS), which no module of the standard library wraps. `_ctypes` alone: ctypes costs 5 ms more."""
+    try:
+        import _ctypes
+
+        prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[attr-defined]
+        return bool(_ctypes.call_function(prctl, (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) == 0)
+    except (ImportError, OSError, AttributeError):
+        return False

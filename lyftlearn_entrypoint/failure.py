@@ -1,0 +1,50 @@
+"""Where SageMaker looks for the reason of a failed job."""
+
+import posix
+
+from lyftlearn_entrypoint import context as contexts
+from lyftlearn_entrypoint.volume import make_directories, random_hex, write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lyftlearn_entrypoint.context import Context
+    from lyftlearn_entrypoint.files import Files
+
+# SageMaker shows the first 1024 characters of it as FailureReason (developer guide, "Use your own training algorithms").
+FAILURE = "/opt/ml/output/failure"
+# The first 1 KB becomes ExitMessage; text that is not UTF-8 fails the job (developer guide, "Build your own processing container").
+MESSAGE = "/opt/ml/output/message"
+LIMIT = 1024
+
+
+def place(context: "Context") -> str:
+    """The file for this context's reason, '' where there is none."""
+    return {contexts.TRAINING: FAILURE, contexts.PROCESSING: MESSAGE}.get(context.name, "")
+
+
+def cut(reason: str, path: str) -> bytes:
+    """The reason as the file takes it: 1024 characters, or for a processing job 1024 bytes of whole characters."""
+    data = reason[:LIMIT].encode("utf-8", "backslashreplace")
+    if path == MESSAGE:
+        data = data[:LIMIT].decode("utf-8", "ignore").encode()
+    return data
+
+
+def write_reason(context: "Context", files: "Files", reason: str) -> str:
+    """Write the reason, unless a file is there already, and return its path, '' if nothing was written. Raises nothing: the
+    exit code and the log still tell."""
+    name = place(context)
+    if not name:
+        return ""
+    path = files.real(name)
+    new = path + "." + random_hex()
+    try:
+        make_directories(path.rpartition("/")[0])
+        write_file(new, cut(reason, name), 0o644)
+        try:
+            posix.link(new, path)  # fails where a file is: it is never overwritten
+        finally:
+            posix.unlink(new)
+    except OSError:
+        return ""
+    return path

@@ -1,0 +1,280 @@
+"""Credentials from Confidant: one token, one GET. The protocol and its traps: docs/confidant.md.
+
+Source of every fact here: lyft/confidant 7.0.0 (confidant/routes/services.py, confidant/authnz), lyft/python-kmsauth 0.6.3.
+"""
+
+import time
+
+from lyftlearn_entrypoint.documents import NotJson, dump, kind, parse
+from lyftlearn_entrypoint.errors import BadDocument, BadSettings, Missing, Refused, Unavailable
+from lyftlearn_entrypoint.fetch.http import HttpError, TooLarge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from lyftlearn_entrypoint.deadline import Deadline
+    from lyftlearn_entrypoint.fetch.http import Http, Response
+
+# kmsauth's generator: back-dated 3 minutes for clocks that differ, 10 minutes in all (a server takes at most 60).
+BACKDATED = 180  # seconds
+LIFETIME = 600  # seconds
+# Confidant answers only after 10.5 s when its own KMS does not (five tries of botocore): a shorter wait gives up too early.
+READ_TIMEOUT = 15.0  # seconds
+TRIES = 8  # transport errors, 429 and 5xx
+REFUSALS = 3  # HTML 403: the token was refused, or the server's KMS had trouble; worth a fresh token
+LIMIT = 32 << 20  # bytes of a reply
+
+
+class Secret:
+    """One credential value. `key` is its stored name, `name` the variable for it, `origin` the credential's id."""
+
+    __slots__ = ("key", "name", "origin", "value")
+
+    def __init__(self, key: str, name: str, value: "str | None", origin: str) -> None:
+        self.key = key
+        self.name = name
+        self.value = value
+        self.origin = origin
+
+    def __repr__(self) -> str:
+        return "Secret(" + repr(self.name) + ", ***, " + repr(self.origin) + ")"
+
+
+class Confidant:
+    """A Confidant service's credentials.
+
+    `encrypt(key_id, plaintext, context)` and `decrypt(ciphertext, context, region)` are KMS. `now` gives seconds since the
+    epoch.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        service: str,
+        auth_key: str,
+        auth_context: str,
+        http: "Http",
+        deadline: "Deadline",
+        encrypt: "Callable[[str, bytes, dict[str, str]], bytes]",
+        decrypt: "Callable[[bytes, dict[str, str], str], bytes]",
+        region: "str | None",
+        now: "Callable[[], float]" = time.time,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.service = service
+        self.auth_key = auth_key
+        self.auth_context = auth_context
+        self._http = http
+        self._deadline = deadline
+        self._encrypt = encrypt
+        self._decrypt = decrypt
+        self._region = region
+        self._now = now
+
+    def __str__(self) -> str:
+        return "Confidant at " + self.url
+
+    def secrets(self, prefix: str) -> "list[Secret]":
+        """All (key, name, value, origin) of the service; a value None is one that Confidant stores as null.
+
+        Disabled credentials are included, since Confidant gives them and its own client does not look. Raises StartError.
+        """
+        document = self._get()
+        result = []
+        for credential in _list(document, "credentials"):
+            pairs = credential.get("credential_pairs")
+            result += _secrets(credential, pairs, _prefix(credential, prefix, blind=False))
+        for credential in _list(document, "blind_credentials"):
+            pairs = self._open_blind(credential)
+            result += _secrets(credential, pairs, _prefix(credential, prefix, blind=True))
+        return result
+
+    def _token(self) -> str:
+        from binascii import b2a_base64
+
+        start = self._now() - BACKDATED
+        form = "%Y%m%dT%H%M%SZ"
+        payload = dump(
+            {
+                "not_before": time.strftime(form, time.gmtime(start)),
+                "not_after": time.strftime(form, time.gmtime(start + LIFETIME)),
+            }
+        )
+        context = {"from": self.service, "to": self.auth_context, "user_type": "service"}
+        return b2a_base64(self._encrypt(self.auth_key, payload.encode(), context), newline=False).decode()
+
+    def _get(self) -> "dict[str, Any]":
+        url = self.url + "/v1/services/" + _quote(self.service)
+        self._http.dial_early(url, proxy=False)
+        token = self._token()
+        attempt = refusals = 0
+        while True:
+            attempt += 1
+            headers = {"X-Auth-From": "2/service/" + self.service, "X-Auth-Token": token, "Accept": "application/json"}
+            wait = 0.0
+            try:
+                # No proxy: it would see the token, and Confidant is inside the company's network.
+                response = self._http.request("GET", url, headers, limit=LIMIT, read_timeout=READ_TIMEOUT, proxy=False)
+            except TooLarge as error:
+                raise BadDocument(self._asked() + ": " + str(error)) from None
+            except HttpError as error:
+                answer = str(error)
+                if error.final:
+                    raise Unavailable(self._asked() + ": " + answer, "Check LYFTLEARN_CONFIDANT_URL and the CA bundle") from None
+            else:
+                if response.status == 200:
+                    return self._parse(response)
+                answer = "it answered " + str(response.status)
+                if response.status == 403 and not _is_json(response):
+                    refusals += 1
+                    if refusals >= REFUSALS:
+                        raise self._token_refused(refusals)
+                    token = self._token()
+                elif response.status != 429 and response.status < 500:
+                    raise self._final(response)
+                wait = _seconds(response.headers.get("retry-after", ""))
+            if attempt >= TRIES or not self._deadline.pause(attempt, base=0.25, cap=8.0, at_least=wait):
+                raise Unavailable(
+                    self._asked() + ": " + answer + " (" + str(attempt) + (" tries)" if attempt > 1 else " try)"),
+                    "Check that the server runs and that this subnet and security group reach it",
+                )
+
+    def _asked(self) -> str:
+        return str(self) + " was asked for service " + self.service
+
+    def _parse(self, response: "Response") -> "dict[str, Any]":
+        # The body decides: 6.6.1 says text/html on success.
+        try:
+            document = parse(response.body)
+        except NotJson as error:
+            raise BadDocument(self._asked() + " and answered 200 with what is not JSON: " + str(error), _PROXY_HINT) from None
+        if not isinstance(document, dict) or "credentials" not in document:
+            raise BadDocument(self._asked() + " and answered 200 with JSON that is not a service", _PROXY_HINT)
+        return document
+
+    def _token_refused(self, tries: int) -> Refused:
+        return Refused(
+            self._asked() + ": 403, the token was refused " + str(tries) + " times, each time with a fresh one",
+            "Check that LYFTLEARN_CONFIDANT_AUTH_KEY is the server's AUTH_KEY, LYFTLEARN_CONFIDANT_AUTH_CONTEXT (" + self.auth_context + ") is its"
+            " AUTH_CONTEXT, that the clock is right, and that the server itself reaches KMS",
+        )
+
+    def _final(self, response: "Response") -> "Refused | Missing | BadSettings":
+        status = response.status
+        if status == 403:
+            return Refused(
+                self._asked() + ": 403, this identity may not read it",
+                "The token's `from` must be the service's id: check LYFTLEARN_CONFIDANT_SERVICE and the server's ACL",
+            )
+        if status == 401:
+            return Refused(
+                self._asked() + ": 401, not authorized",
+                "The service may belong to another account: check that LYFTLEARN_CONFIDANT_AUTH_KEY is that account's key",
+            )
+        if status == 404:
+            return Missing(self._asked() + ": 404, there is none of that name", "Create the service, or correct LYFTLEARN_CONFIDANT_SERVICE")
+        if 300 <= status < 400:
+            return BadSettings(
+                self._asked() + ": " + str(status) + ", a redirect, which is not followed since it would carry the token along",
+                "Set LYFTLEARN_CONFIDANT_URL to where the server really is",
+            )
+        return Refused(self._asked() + ": " + str(status), "Check LYFTLEARN_CONFIDANT_URL and LYFTLEARN_CONFIDANT_SERVICE")
+
+    def _open_blind(self, credential: "dict[str, Any]") -> "dict[str, Any]":
+        """Decrypt a blind credential: a Fernet key from KMS, then the pairs."""
+        from binascii import Error, a2b_base64
+
+        name = "blind credential " + _id(credential)
+        cipher = (credential.get("cipher_type"), str(credential.get("cipher_version")))
+        if cipher != ("fernet", "2"):
+            raise BadDocument(name + " is encrypted as " + ascii(cipher[0])[:20] + " " + ascii(cipher[1])[:20] + "; fernet 2 is what is known")
+        keys, pairs = credential.get("data_key"), credential.get("credential_pairs")
+        context = (credential.get("metadata") or {}).get("context")
+        region = self._region or ""
+        for part in (keys, pairs, context):
+            if not isinstance(part, dict) or region not in part:
+                raise BadDocument(
+                    name + " was not encrypted for region " + (region or "(none is set)"),
+                    "It is there for: " + (", ".join(sorted(keys)) if isinstance(keys, dict) else "none") + ". Store it for this region too",
+                )
+        try:
+            ciphertext = a2b_base64(keys[region])  # type: ignore[index]
+        except (Error, ValueError, TypeError):
+            raise BadDocument(name + ": its data key is not base64") from None
+        fernet_key = self._decrypt(ciphertext, context[region], region)  # type: ignore[index]
+        try:
+            from lyftlearn_entrypoint.fetch import third_party
+
+            third_party.reach()
+            from cryptography.fernet import Fernet, InvalidToken
+        except ImportError:
+            raise BadSettings(
+                name + " needs the package cryptography, which this image does not have", "Install lyftlearn-entrypoint[blind] in the image"
+            ) from None
+        try:
+            value = parse(Fernet(fernet_key).decrypt(pairs[region].encode()))  # type: ignore[index]
+        except (InvalidToken, ValueError, AttributeError):
+            raise BadDocument(name + " cannot be decrypted with its data key") from None
+        if not isinstance(value, dict):
+            raise BadDocument(name + " holds " + kind(value) + ", not a JSON object")
+        return value
+
+
+_PROXY_HINT = "Something else than Confidant may answer there: check LYFTLEARN_CONFIDANT_URL"
+
+
+def _list(document: "dict[str, Any]", name: str) -> "list[dict[str, Any]]":
+    found = document.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise BadDocument("Confidant's reply: " + name + " is not a list of objects", _PROXY_HINT)
+    return found
+
+
+def _id(credential: "dict[str, Any]") -> str:
+    """What names a credential to a person: its id and name."""
+    identity, name = str(credential.get("id") or "?"), credential.get("name")
+    return identity + " (" + name + ")" if isinstance(name, str) and name and name != identity else identity
+
+
+def _prefix(credential: "dict[str, Any]", default: str, blind: bool) -> str:
+    """As confidant-format does: an empty env_var_prefix means the default, but for blind credentials it means none."""
+    own = (credential.get("metadata") or {}).get("env_var_prefix")
+    if isinstance(own, str) and (own or blind):
+        return own
+    return default
+
+
+def _secrets(credential: "dict[str, Any]", pairs: object, prefix: str) -> "list[Secret]":
+    origin = _id(credential)
+    if not isinstance(pairs, dict):
+        raise BadDocument("Confidant's reply: credential " + origin + " has no credential_pairs", _PROXY_HINT)
+    result = []
+    for key, value in pairs.items():
+        text: "str | None"
+        if value is None or isinstance(value, str):
+            text = value
+        elif isinstance(value, (bool, int, float)):
+            text = dump([value])[1:-1]  # its JSON text
+        else:
+            raise BadDocument("Confidant's reply: " + ascii(key) + " of credential " + origin + " is " + kind(value) + ", not a plain value")
+        result.append(Secret(key, prefix.upper() + key.upper(), text, origin))
+    return result
+
+
+def _is_json(response: "Response") -> bool:
+    try:
+        return isinstance(parse(response.body), dict)
+    except NotJson:
+        return False
+
+
+def _seconds(text: str) -> float:
+    return min(float(text), 60.0) if text.isascii() and text.isdigit() else 0.0
+
+
+def _quote(text: str) -> str:
+    """Percent-encode a path segment (RFC 3986)."""
+    safe = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+    return "".join(chr(byte) if byte in safe else f"%{byte:02X}" for byte in text.encode())

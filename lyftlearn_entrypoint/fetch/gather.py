@@ -1,0 +1,342 @@
+"""Everything that a start fetches, side by side, under one deadline."""
+
+import _thread
+import time
+
+from lyftlearn_entrypoint.deadline import Deadline
+from lyftlearn_entrypoint.errors import BadSettings, StartError, Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lyftlearn_entrypoint.context import Context
+    from lyftlearn_entrypoint.fetch.aws import Aws
+    from lyftlearn_entrypoint.fetch.confidant import Secret
+    from lyftlearn_entrypoint.fetch.staged import Document
+    from lyftlearn_entrypoint.files import Files
+    from lyftlearn_entrypoint.launch import Inputs
+    from lyftlearn_entrypoint.log import Log
+    from lyftlearn_entrypoint.settings import Settings
+
+# Any of these says that there are credentials to look for. A SageMaker job has the first, unless its network is isolated:
+# then it has none (SageMaker developer guide, "Run training and inference containers in internet-free mode").
+_CREDENTIAL_VARIABLES = (
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
+)
+
+OPTIONAL = ("statsd",)  # metrics never stop a start
+LINGER = 2.0  # seconds
+
+
+class Task:
+    """One thing to fetch: the step it belongs to, what it asks (for messages), and the function that does it."""
+
+    __slots__ = ("asks", "ended", "error", "result", "run", "started", "step")
+
+    def __init__(self, step: str, asks: str, run: "Callable[[], object]") -> None:
+        self.step = step
+        self.asks = asks
+        self.run = run
+        self.result: object = None
+        self.error: StartError | None = None
+        self.started = self.ended = 0.0
+
+    @property
+    def milliseconds(self) -> int:
+        return round((self.ended - self.started) * 1000)
+
+
+def run_all(tasks: "list[Task]", deadline: "Deadline", fatal: "Callable[[Task], bool]") -> "list[Task]":
+    """Run all tasks in threads and return those that ended. Returns at the deadline, or as soon as a task failed whose failure
+    is `fatal`, whatever still runs: a name lookup cannot be interrupted, and need not be, since exec or exit ends it.
+
+    Optional tasks (the metrics gateway's name) get LINGER seconds more than the others, not the whole deadline.
+    """
+    ended: list[Task] = []
+    wake = _thread.allocate_lock()
+    wake.acquire()
+
+    def work(task: Task) -> None:
+        task.started = time.monotonic()
+        try:
+            task.result = task.run()
+        except StartError as error:
+            task.error = error
+        except Exception as error:  # a defect must end the start with a line, not hang it; its text might hold a value
+            task.error = StartError(
+                task.asks + ": unexpected " + type(error).__name__ + _where(error), "This is a defect of the entrypoint: report this line"
+            )
+        task.ended = time.monotonic()
+        ended.append(task)
+        try:
+            wake.release()
+        except RuntimeError:
+            pass  # already awake
+
+    for task in tasks:
+        _thread.start_new_thread(work, (task,))
+    needed = [task for task in tasks if task.step not in OPTIONAL]
+    until = deadline
+    while len(ended) < len(tasks):
+        if any(task.error is not None and fatal(task) for task in list(ended)):
+            break
+        if until is deadline and all(task in ended for task in needed):
+            until = Deadline(min(LINGER, deadline.remaining()))
+        if not wake.acquire(timeout=until.remaining()) and until.passed():
+            break
+    return list(ended)
+
+
+def _where(error: BaseException) -> str:
+    """File and line of an unexpected error: enough to find it, without its text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return " at " + trace.tb_frame.f_code.co_filename.rpartition("/")[2] + ":" + str(trace.tb_lineno)
+
+
+class Fetch:
+    """What one start fetches. Effects come in through `files`, `environ`, `deadline` and `log`."""
+
+    __slots__ = ("_client", "context", "deadline", "environ", "fail_open", "files", "inputs", "log", "settings", "spans", "steps", "tasks")
+
+    def __init__(
+        self,
+        context: "Context",
+        settings: "Settings",
+        steps: "tuple[str, ...]",
+        environ: "dict[str, str]",
+        files: "Files",
+        deadline: "Deadline",
+        log: "Log",
+        inputs: "Inputs",
+    ) -> None:
+        self.context = context
+        self.settings = settings
+        self.steps = steps
+        self.environ = environ
+        self.files = files
+        self.deadline = deadline
+        self.log = log
+        self.inputs = inputs
+        # Studio shows a failed start as "InternalFailure" and hides its log: better a notebook without secrets that says so.
+        self.fail_open = context.name == "studio"
+        self.tasks: list[Task] = []
+        self.spans: list[tuple[str, float, float]] = []
+        self._client: Aws | None = None
+
+    def run(self) -> "list[StartError]":
+        """Fill the inputs. Returns the errors that were let pass (Studio); raises StartError for the others."""
+        passed: list[StartError] = []
+        for step, collect in (("hyperparameters", self._hyperparameters), ("environment", self._environment), ("credentials", self._credentials)):
+            if step in self.steps:
+                try:
+                    collect()
+                except StartError as error:
+                    if not self._forgiven(step):
+                        raise
+                    passed.append(error)
+        self._statsd()
+        needed = [task for task in self.tasks if task.step not in OPTIONAL]
+        if needed and self._isolated():
+            raise Unavailable(
+                "no network: this job has no AWS credentials, as under network isolation, and it needs " + " and ".join(t.asks for t in needed),
+                "Pass the documents as an input channel named lyftlearn (`lyftlearn stage --print channel`) and unset what needs the network, "
+                "or run the job without network isolation",
+            )
+        ended = run_all(self.tasks, self.deadline, lambda task: not self._forgiven(task.step))
+        self.spans += [(task.step, task.started, task.ended) for task in ended]
+        errors = [self._unfinished(task) if task not in ended else task.error for task in self.tasks]
+        if any(task in ended and task.error is not None and not self._forgiven(task.step) for task in self.tasks):
+            # Another task that was still under way when this one failed is not to blame.
+            errors = [error if task in ended else None for task, error in zip(self.tasks, errors)]
+        fatal = [error for task, error in zip(self.tasks, errors) if error is not None and not self._forgiven(task.step)]
+        if fatal:
+            raise _together(fatal)
+        for task, error in zip(self.tasks, errors):
+            if error is None:
+                self._take(task)
+            elif task.step == "statsd":
+                self.log.warning("statsd: " + str(error), step="statsd")
+            else:
+                passed.append(error)
+        return passed
+
+    def _forgiven(self, step: str) -> bool:
+        return step in OPTIONAL or self.fail_open
+
+    def _isolated(self) -> bool:
+        if not self.context.job or self.context.emulated:
+            return False
+        if any(self.environ.get(name) for name in _CREDENTIAL_VARIABLES):
+            return False
+        home = self.environ.get("HOME", "")
+        return not any(self.files.stat(home + "/.aws/" + name) for name in ("credentials", "config"))
+
+    def _unfinished(self, task: Task) -> StartError:
+        return Unavailable(
+            task.asks + " did not answer within " + _number(self.deadline.seconds) + " s (LYFTLEARN_DEADLINE)",
+            "Check the route, the security groups and the VPC endpoints from this subnet",
+        )
+
+    # What to fetch ----------------------------------------------------------------------------------------------------
+
+    def _environment(self) -> None:
+        from lyftlearn_entrypoint.fetch import staged
+
+        document = staged.from_channel(self.files, staged.ENVIRONMENT)
+        if document is not None:
+            self._take_environment(document, 0)
+        elif self.settings["env_uri"]:
+            self._staged("environment", self.settings["env_uri"])
+
+    def _hyperparameters(self) -> None:
+        from lyftlearn_entrypoint.adapt import hyperparameters
+        from lyftlearn_entrypoint.context import HYPERPARAMETERS
+        from lyftlearn_entrypoint.fetch import staged
+
+        try:
+            data = self.files.read(HYPERPARAMETERS)
+        except OSError as error:
+            raise BadSettings(HYPERPARAMETERS + " cannot be read: " + (error.strerror or "error")) from None
+        self.inputs.own_hyperparameters = hyperparameters.own(data, HYPERPARAMETERS)
+        document = staged.from_channel(self.files, staged.HYPERPARAMETERS)
+        if document is not None:
+            self._take_hyperparameters(document, 0)
+        elif self.settings["hyperparameters_uri"]:
+            self._staged("hyperparameters", self.settings["hyperparameters_uri"])
+
+    def _staged(self, step: str, uri: str) -> None:
+        from lyftlearn_entrypoint.fetch import staged
+
+        aws = self._aws()
+        self.tasks.append(Task(step, str(staged.parse_uri(uri)), lambda: staged.from_s3(uri, aws.s3_get)))
+
+    def _credentials(self) -> None:
+        url = self.settings["confidant_url"]
+        if not url:
+            return
+        names = ("confidant_service", "confidant_auth_key", "confidant_auth_context")
+        absent = ["LYFTLEARN_" + name.upper() for name in names if not self.settings[name]]
+        if absent:
+            raise BadSettings(
+                self.settings.place("confidant_url") + " is set, but not " + ", ".join(absent),
+                "A token needs all of them: set them, or unset LYFTLEARN_CONFIDANT_URL",
+            )
+        from lyftlearn_entrypoint.fetch.confidant import Confidant
+
+        aws = self._aws()
+        source = Confidant(
+            url,
+            *(self.settings[name] for name in names),
+            http=aws.http,
+            deadline=self.deadline,
+            encrypt=aws.kms_encrypt,
+            decrypt=aws.kms_decrypt,
+            region=aws.region,
+        )
+        prefix = self.settings["credentials_prefix"]
+        self.tasks.append(Task("credentials", str(source), lambda: source.secrets(prefix)))
+
+    def _statsd(self) -> None:
+        if "statsd" not in self.steps or not self.settings["statsd_gateway"]:
+            return
+        from lyftlearn_entrypoint.adapt import statsd
+
+        host, port = statsd.split_address(self.settings["statsd_gateway"])
+        self.tasks.append(Task("statsd", "the metrics gateway " + host, lambda: (_resolve(host, port), port)))
+
+    def _aws(self) -> "Aws":
+        """One client for all tasks, so that the AWS credentials are asked for once."""
+        from lyftlearn_entrypoint.fetch.aws import Aws
+        from lyftlearn_entrypoint.fetch.credentials import CredentialChain
+        from lyftlearn_entrypoint.fetch.http import Http
+
+        if self._client is None:
+            http = Http(self.environ, self.deadline)
+            chain = CredentialChain(self.environ, http, self.deadline)
+            self._client = Aws(self.environ, http, self.deadline, chain)
+        return self._client
+
+    # What came ---------------------------------------------------------------------------------------------------------
+
+    def _take(self, task: Task) -> None:
+        result = task.result
+        if task.step == "environment":
+            self._take_environment(result, task.milliseconds)  # type: ignore[arg-type]
+        elif task.step == "hyperparameters":
+            self._take_hyperparameters(result, task.milliseconds)  # type: ignore[arg-type]
+        elif task.step == "statsd":
+            self.inputs.gateway = result  # type: ignore[assignment]
+            self.log.info("statsd: gateway " + self.settings["statsd_gateway"], step="statsd")
+        else:
+            self._take_secrets(result, task)  # type: ignore[arg-type]
+
+    def _take_environment(self, document: "Document", milliseconds: int) -> None:
+        self.inputs.environment = document
+        self._say("environment", "variables", len(document.value), document.origin, document.size, milliseconds)
+
+    def _take_hyperparameters(self, document: "Document", milliseconds: int) -> None:
+        self.inputs.hyperparameters = document
+        self._say("hyperparameters", "hyperparameters", len(document.value), document.origin, document.size, milliseconds)
+
+    def _take_secrets(self, secrets: "list[Secret]", task: Task) -> None:
+        self.inputs.secrets = secrets
+        count = len({secret.origin for secret in secrets})
+        self.log.info(
+            "credentials: "
+            + str(len(secrets))
+            + (" value of " if len(secrets) == 1 else " values of ")
+            + str(count)
+            + (" credential from " if count == 1 else " credentials from ")
+            + task.asks
+            + ", service "
+            + self.settings["confidant_service"]
+            + ", in "
+            + str(task.milliseconds)
+            + " ms",
+            step="credentials",
+            count=len(secrets),
+            source=task.asks,
+            milliseconds=task.milliseconds,
+        )
+
+    def _say(self, step: str, what: str, count: int, origin: str, size: int, milliseconds: int) -> None:
+        line = f"{step}: {count} {what} from {origin}, {size} bytes, in {milliseconds} ms"
+        self.log.info(line, step=step, count=count, source=origin, bytes=size, milliseconds=milliseconds)
+
+
+def _number(seconds: float) -> str:
+    return str(int(seconds)) if seconds == int(seconds) else str(seconds)
+
+
+def _together(errors: "list[StartError]") -> StartError:
+    """One error for several: the first one's code, every one's text. Their order is that of the steps, not of time."""
+    if len(errors) == 1:
+        return errors[0]
+    return type(errors[0])("; and ".join(str(error).rstrip(".") for error in errors))
+
+
+def _resolve(host: str, port: int) -> str:
+    """The numeric address of the metrics gateway. IPv4 first, since many clients cannot do IPv6. Raises Unavailable."""
+    import _socket
+
+    try:
+        found = _socket.getaddrinfo(host, port, 0, _socket.SOCK_DGRAM)
+    except (OSError, UnicodeError) as error:
+        raise Unavailable(
+            "the metrics gateway " + host + " does not resolve: " + str(getattr(error, "strerror", "") or "the name is not legal"),
+            "Metrics of this start are dropped: check LYFTLEARN_STATSD_GATEWAY and DNS",
+        ) from None
+    addresses = sorted(found, key=lambda entry: entry[0] != _socket.AF_INET)
+    return str(addresses[0][4][0])

@@ -1,0 +1,265 @@
+"""HTTP/1.1 over bare sockets: one request a connection, every wait inside the deadline.
+
+`http.client` costs 26 ms to import and `ssl` 14 ms (benchmarks/start.py); a start makes at most a handful of requests.
+"""
+
+import _thread
+
+from lyftlearn_entrypoint import __version__
+from lyftlearn_entrypoint.fetch.dial import dial as dial_tcp
+from lyftlearn_entrypoint.fetch.message import Response, read_reply
+from lyftlearn_entrypoint.fetch.url import HttpError, TooLarge, Url, split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable
+
+    from lyftlearn_entrypoint.deadline import Deadline
+    from lyftlearn_entrypoint.fetch.dial import Stream
+    from lyftlearn_entrypoint.fetch.proxy import Proxy
+    from lyftlearn_entrypoint.fetch.tls import Tls
+
+__all__ = ("Http", "HttpError", "Response", "TooLarge")
+
+_PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+# Container credentials (ECS, EKS Pod Identity) and EC2 instance metadata: a proxy cannot reach them, and must not see them.
+LINK_LOCAL = ("169.254.170.2", "169.254.170.23", "169.254.169.254", "fd00:ec2::23", "fd00:ec2::254")
+
+
+class _Early:
+    """A connection that a thread is opening. `done` is locked until it is there or has failed (`stream` is None)."""
+
+    __slots__ = ("done", "stream", "wanted")
+
+    def __init__(self) -> None:
+        self.done = _thread.allocate_lock()
+        self.done.acquire()
+        self.stream: Stream | None = None
+        self.wanted = True
+
+
+class Http:
+    """Makes requests. Safe to use from several threads at once.
+
+    `environ` gives the proxy and certificate variables. `dial` opens a TCP connection to (host, port) within some seconds
+    or raises OSError. Redirects are never followed: only the caller knows what a new host may be told.
+    """
+
+    def __init__(
+        self, environ: "dict[str, str]", deadline: "Deadline", dial: "Callable[[str, int, float], _socket.socket]" = dial_tcp
+    ) -> None:
+        self._environ = environ
+        self._deadline = deadline
+        self._dial = dial
+        self._lock = _thread.allocate_lock()
+        self._tls: Tls | None = None
+        self._early: dict[tuple[str, str, int, str], _Early] = {}
+        self._has_proxy = any(environ.get(name) for name in _PROXY_VARIABLES)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: "dict[str, str]",
+        body: bytes = b"",
+        *,
+        limit: int = 1 << 20,
+        connect_timeout: float = 3.0,
+        read_timeout: float = 15.0,
+        proxy: bool = True,
+    ) -> Response:
+        """The answer to one request, whatever its status.
+
+        `limit` is in bytes: a 2xx body over it raises `TooLarge`, any other body is cut there. `connect_timeout` (seconds) is
+        for the TCP connection and again for the TLS handshake, `read_timeout` for each wait on the answer; the deadline
+        ends all of them. `proxy` False never uses a proxy. Raises `HttpError`.
+        """
+        parts = split(url)
+        via = self._proxy_for(parts) if proxy else None
+        message = _compose(method, parts, headers, body, via)
+        stream = self._take_early(_key(parts, via), connect_timeout)
+        if stream is not None:
+            try:
+                return self._exchange(stream, parts, via, message, method, limit, read_timeout)
+            except HttpError as error:
+                if not getattr(error, "unanswered", False):
+                    raise
+            # The server gave the idle connection up: dial anew, as if there had been none.
+        stream = self._open(parts, via, connect_timeout)
+        return self._exchange(stream, parts, via, message, method, limit, read_timeout)
+
+    def dial_early(self, url: str, *, connect_timeout: float = 3.0, proxy: bool = True) -> None:
+        """Open the connection for a later request to the same origin, with the same `proxy`, now and in a thread.
+
+        Where that fails nothing is said: the request dials anew.
+        """
+        try:
+            parts = split(url)
+            via = self._proxy_for(parts) if proxy else None
+        except HttpError:
+            return
+        key = _key(parts, via)
+        early = _Early()
+        with self._lock:
+            if key in self._early:
+                return
+            self._early[key] = early
+
+        def work() -> None:
+            stream = None
+            try:
+                stream = self._open(parts, via, connect_timeout)
+            except HttpError:
+                pass
+            with self._lock:
+                if early.wanted:
+                    early.stream = stream
+                elif stream is not None:
+                    stream.close()
+            early.done.release()
+
+        try:
+            _thread.start_new_thread(work, ())
+        except RuntimeError:  # no more threads (a pids limit): request() dials itself
+            with self._lock:
+                del self._early[key]
+
+    def close(self) -> None:
+        """Give up the early connections that no request took."""
+        with self._lock:
+            waiting = list(self._early.values())
+            self._early.clear()
+            for early in waiting:
+                early.wanted = False
+                if early.stream is not None:
+                    early.stream.close()
+                    early.stream = None
+
+    def _take_early(self, key: "tuple[str, str, int, str]", timeout: float) -> "Stream | None":
+        with self._lock:
+            early = self._early.pop(key, None)
+        if early is None:
+            return None
+        early.done.acquire(True, min(timeout, self._deadline.remaining()))
+        with self._lock:
+            early.wanted = False
+            return early.stream
+
+    def _proxy_for(self, url: Url) -> "Proxy | None":
+        if not self._has_proxy or url.host in LINK_LOCAL:
+            return None
+        from lyftlearn_entrypoint.fetch.proxy import choose
+
+        return choose(self._environ, url)
+
+    def _open(self, url: Url, via: "Proxy | None", timeout: float) -> "Stream":
+        """A connection to the origin of `url`, encrypted where its scheme says so."""
+        hop = via if via is not None else url
+        wait = self._wait(hop.where, timeout)
+        try:
+            raw = self._dial(hop.host, hop.port, wait)
+        except OSError as error:
+            raise HttpError(hop.where + ": " + why(error, wait)) from None
+        try:
+            if url.scheme == "http":
+                return raw
+            if via is not None:
+                from lyftlearn_entrypoint.fetch.proxy import connect
+
+                connect(raw, via, url, lambda: self._wait(hop.where, timeout))
+            wait = self._wait(url.where, timeout)
+            raw.settimeout(wait)
+            return self._get_tls().wrap(raw, url.host, url.where, wait)
+        except BaseException:
+            raw.close()
+            raise
+
+    def _get_tls(self) -> "Tls":
+        with self._lock:
+            if self._tls is None:
+                from lyftlearn_entrypoint.fetch.tls import Tls
+
+                self._tls = Tls(self._environ)
+            return self._tls
+
+    def _wait(self, where: str, timeout: float) -> float:
+        left = self._deadline.remaining()
+        if left <= 0:
+            raise HttpError(where + ": the deadline of " + format(self._deadline.seconds, ".3g") + " s has passed", True)
+        return min(timeout, left)
+
+    def _exchange(
+        self, stream: "Stream", url: Url, via: "Proxy | None", message: bytes, method: str, limit: int, timeout: float
+    ) -> Response:
+        where = url.where if via is None else url.where + " through the proxy " + via.where
+        answered = False
+
+        def receive() -> bytes:
+            nonlocal answered
+            wait = self._wait(where, timeout)
+            stream.settimeout(wait)
+            try:
+                data = stream.recv(65536)
+            except OSError as error:
+                raise HttpError(where + ": " + why(error, wait)) from None
+            answered = answered or bool(data)
+            return data
+
+        timed_out = False
+        try:
+            wait = self._wait(where, timeout)
+            stream.settimeout(wait)
+            try:
+                stream.sendall(message)
+            except TimeoutError as error:
+                timed_out = True
+                raise HttpError(where + ": " + why(error, wait)) from None
+            except OSError:
+                pass  # the server may have answered before it closed; reading tells
+            try:
+                return read_reply(receive, method, where, limit)
+            except HttpError as error:
+                timed_out = "timed out" in str(error)
+                raise
+        except HttpError as error:
+            error.unanswered = not answered and not timed_out and not error.final  # type: ignore[attr-defined]
+            raise
+        finally:
+            stream.close()
+
+
+def _key(url: Url, via: "Proxy | None") -> "tuple[str, str, int, str]":
+    return url.scheme, url.host, url.port, "" if via is None else via.where
+
+
+def why(error: OSError, wait: float) -> str:
+    """What happened, in words: the errno's own text, or how long was waited."""
+    if isinstance(error, TimeoutError):
+        return "timed out after " + format(wait, ".1f") + " s"
+    return (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def _compose(method: str, url: Url, headers: "dict[str, str]", body: bytes, via: "Proxy | None") -> bytes:
+    """The request as bytes. Raises `HttpError` (final) where a header could be taken for two."""
+    target = url.target
+    lines = {"Host": url.authority, "User-Agent": "lyftlearn-entrypoint/" + __version__, "Accept-Encoding": "identity"}
+    if via is not None and url.scheme == "http":
+        target = "http://" + url.authority + target
+        if via.authorization:
+            lines["Proxy-Authorization"] = via.authorization
+    if body or method in ("POST", "PUT"):
+        lines["Content-Length"] = str(len(body))
+    lines["Connection"] = "close"
+    given = {name.lower() for name in headers}
+    merged = [(name, value) for name, value in lines.items() if name.lower() not in given] + list(headers.items())
+    if not (method.isascii() and method.isalpha()):
+        raise HttpError("a request method that is not letters", True)
+    text = [method + " " + target + " HTTP/1.1"]
+    for name, value in merged:
+        if not name or not name.isascii() or not name.isprintable() or ":" in name or " " in name:
+            raise HttpError("a header name that is not one", True)
+        if any((mark < " " and mark != "\t") or mark > "\xff" or mark == "\x7f" for mark in value):
+            raise HttpError("the header " + name + " holds a character that no header may", True)
+        text.append(name + ": " + value)
+    return "\r\n".join(text).encode("latin-1") + b"\r\n\r\n" + body

@@ -1,0 +1,148 @@
+"""An HTTP/1.1 answer, read from a function that gives its next bytes."""
+
+from lyftlearn_entrypoint.fetch.url import HttpError, TooLarge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEAD_LIMIT = 1 << 16  # bytes of status line and headers; S3 and KMS send less than 2 KiB
+
+
+class Response:
+    """A whole answer. Header names are in lower case; a name that came twice has its values joined by a comma."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: "dict[str, str]", body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class _Reader:
+    __slots__ = ("_receive", "buffer", "where")
+
+    def __init__(self, receive: "Callable[[], bytes]", where: str) -> None:
+        self._receive = receive
+        self.where = where
+        self.buffer = b""
+
+    def more(self) -> bool:
+        data = self._receive()
+        self.buffer += data
+        return bool(data)
+
+    def until(self, mark: bytes, limit: int, what: str) -> bytes:
+        """What stands before `mark`, which is dropped."""
+        start = 0
+        while True:
+            at = self.buffer.find(mark, start)
+            if at >= 0:
+                if at > limit:
+                    break
+                found, self.buffer = self.buffer[:at], self.buffer[at + len(mark) :]
+                return found
+            if len(self.buffer) > limit:
+                break
+            start = max(0, len(self.buffer) - len(mark) + 1)
+            if not self.more():
+                raise HttpError(self.where + (": closed in the middle of " + what if self.buffer else ": closed without an answer"))
+        raise HttpError(self.where + ": " + what + " of over " + str(limit) + " bytes", True)
+
+    def take(self, size: int) -> "tuple[bytes, bool]":
+        """At most `size` bytes, and whether they are all that was asked for."""
+        parts = [self.buffer[:size]]
+        self.buffer = self.buffer[size:]
+        have = len(parts[0])
+        while have < size:
+            data = self._receive()
+            if not data:
+                return b"".join(parts), False
+            self.buffer = data[size - have :]
+            parts.append(data[: size - have])
+            have += len(parts[-1])
+        return b"".join(parts), True
+
+
+def read_reply(receive: "Callable[[], bytes]", method: str, where: str, limit: int) -> Response:
+    """The final answer (1xx are passed over). `receive` gives the next bytes, none at the end, or raises `HttpError`.
+
+    Raises `HttpError` where it is cut short or is not HTTP, `TooLarge` where a 2xx body is over `limit` bytes; the body of any
+    other status is cut at `limit`.
+    """
+    reader = _Reader(receive, where)
+    while True:
+        status, headers = _head(reader.until(b"\r\n\r\n", HEAD_LIMIT, "the header block"), where)
+        if status >= 200:
+            break
+    if method == "HEAD" or status in (204, 304) or (method == "CONNECT" and status < 300):
+        return Response(status, headers, b"")
+    strict = status < 300
+    coding = headers.get("transfer-encoding", "").lower()
+    if coding not in ("", "identity"):
+        if coding != "chunked":
+            raise HttpError(where + ": a transfer coding other than chunked", True)
+        return Response(status, headers, _chunked(reader, limit, strict))
+    if "content-length" in headers:
+        return Response(status, headers, _counted(reader, headers["content-length"], limit, strict))
+    body, over = reader.take(limit + 1)  # no length: the end of the connection is the end of the body
+    if over and strict:
+        raise TooLarge(where + ": a body of over " + str(limit) + " bytes")
+    return Response(status, headers, body[:limit])
+
+
+def _head(block: bytes, where: str) -> "tuple[int, dict[str, str]]":
+    first, *lines = block.decode("latin-1").split("\r\n")
+    version, _, rest = first.partition(" ")
+    code = rest[:3]
+    if not version.startswith("HTTP/1.") or len(code) != 3 or not (code.isascii() and code.isdigit()):
+        raise HttpError(where + ": the answer is not HTTP/1.1")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name != name.strip():
+            raise HttpError(where + ": a malformed header line")
+        name, value = name.lower(), value.strip(" \t")
+        headers[name] = headers[name] + ", " + value if name in headers else value
+    return int(code), headers
+
+
+def _counted(reader: _Reader, length: str, limit: int, strict: bool) -> bytes:
+    values = {value.strip() for value in length.split(",")}
+    text = values.pop()
+    if values or not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise HttpError(reader.where + ": a malformed Content-Length")
+    size = int(text)
+    if size > limit:
+        if strict:
+            raise TooLarge(reader.where + ": a body of " + text + " bytes, at most " + str(limit) + " are accepted", size)
+        size = limit
+    body, whole = reader.take(size)
+    if not whole:
+        raise HttpError(reader.where + ": closed after " + str(len(body)) + " of " + text + " bytes")
+    return body
+
+
+def _chunked(reader: _Reader, limit: int, strict: bool) -> bytes:
+    parts: list[bytes] = []
+    have = 0
+    while True:
+        text = reader.until(b"\r\n", 1024, "a chunk's size").partition(b";")[0].strip().decode("latin-1")
+        if not text or len(text) > 15 or text.strip("0123456789abcdefABCDEF"):
+            raise HttpError(reader.where + ": a malformed chunk size")
+        size = int(text, 16)
+        if size == 0:
+            break
+        if have + size > limit:
+            if strict:
+                raise TooLarge(reader.where + ": a body of over " + str(limit) + " bytes")
+            return b"".join(parts)
+        data, whole = reader.take(size)
+        parts.append(data)
+        have += len(data)
+        if not whole or reader.until(b"\r\n", 0, "a chunk") != b"":
+            raise HttpError(reader.where + ": closed in the middle of a chunk, after " + str(have) + " bytes")
+    while reader.until(b"\r\n", HEAD_LIMIT, "the trailer"):
+        pass
+    return b"".join(parts)

@@ -1,0 +1,206 @@
+"""The plan: what will be done, as plain data, before anything is. `plan` touches nothing.
+
+The same Launch is what `lyftlearn plan` prints, what tests assert and what `apply` carries out. What a pod's start does not
+need is imported where a step needs it: each module costs 0.1 to 0.4 ms.
+"""
+
+from lyftlearn_entrypoint import context as contexts
+from lyftlearn_entrypoint.adapt.environment import Environment, staged_variables
+from lyftlearn_entrypoint.adapt.identity import home_variables
+from lyftlearn_entrypoint.settings_table import TABLE, variable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lyftlearn_entrypoint.adapt.identity import User
+    from lyftlearn_entrypoint.command import Command
+    from lyftlearn_entrypoint.context import Context
+    from lyftlearn_entrypoint.fetch.confidant import Secret
+    from lyftlearn_entrypoint.fetch.staged import Document
+    from lyftlearn_entrypoint.settings import Settings
+
+HYPERPARAMETERS_FILE = "LYFTLEARN_HYPERPARAMETERS_FILE"
+# Beside the config directory, for platforms that mount it read-only; the last one is there for any user.
+HYPERPARAMETERS_BESIDE = ("/opt/ml/input/lyftlearn/hyperparameters.json", "/tmp/lyftlearn-input/hyperparameters.json")  # noqa: S108
+# What SageMaker uploads from, or restores: the program's user has to write there.
+OWNED = ("/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
+
+_JOB = ("credentials", "environment", "statsd", "spark", "user")
+_STEPS = {
+    contexts.TRAINING: (*_JOB, "hyperparameters"),
+    contexts.PROCESSING: _JOB,
+    contexts.TRANSFORM: _JOB,
+    contexts.ENDPOINT: _JOB,
+    contexts.STUDIO: ("credentials", "environment", "statsd", "spark"),
+    contexts.KUBERNETES: ("spark",),
+    contexts.LOCAL: ("spark",),
+}
+
+
+def steps_of(context: "Context", settings: "Settings") -> "tuple[str, ...]":
+    """The steps of a start: the context's own, or those that LYFTLEARN_STEPS chooses."""
+    chosen = settings.steps()
+    return _STEPS[context.name] if chosen is None else chosen
+
+
+class Inputs:
+    """What was fetched. None means that the step was off, had nothing to do, or failed where that is allowed."""
+
+    __slots__ = ("environment", "gateway", "hyperparameters", "own_hyperparameters", "secrets")
+
+    def __init__(self) -> None:
+        self.secrets: list[Secret] | None = None
+        self.environment: Document | None = None
+        self.hyperparameters: Document | None = None
+        self.own_hyperparameters: dict[str, str] | None = None
+        self.gateway: tuple[str, int] | None = None  # numeric address and port
+
+
+class Host:
+    """What the plan has to know of the machine, asked before it is made. `writable(path)` is for the user who will run."""
+
+    __slots__ = ("fallback_home", "switched_from", "user", "writable")
+
+    def __init__(self, user: "User", writable: "Callable[[str], bool]", fallback_home: str, switched_from: "str | None") -> None:
+        self.user = user
+        self.writable = writable
+        self.fallback_home = fallback_home
+        self.switched_from = switched_from
+
+
+class Volume:
+    """A directory in a Kubernetes volume's layout. `mode` is that of its files; `memory`: on tmpfs where there is one."""
+
+    __slots__ = ("directory", "files", "memory", "mode", "step")
+
+    def __init__(self, step: str, directory: str, files: "dict[str, bytes]", mode: int, memory: bool) -> None:
+        self.step = step
+        self.directory = directory
+        self.files = files
+        self.mode = mode
+        self.memory = memory
+
+
+class Launch:
+    """Everything that `apply` does and `exec` gets. Plain data; values of variables are secrets."""
+
+    __slots__ = (
+        "command",
+        "env",
+        "hyperparameters",
+        "make_home",
+        "notes",
+        "origins",
+        "owned",
+        "relay",
+        "switch",
+        "user",
+        "volumes",
+        "warnings",
+    )
+
+    def __init__(self, command: "Command", user: "User") -> None:
+        self.command = command
+        self.user = user
+        self.switch = False  # whether `user` is someone else than the user that we started as
+        self.env: dict[str, str] = {}
+        self.origins: dict[str, str] = {}
+        self.hyperparameters: tuple[bytes, list[str]] | None = None  # content, and paths to try in this order
+        self.volumes: list[Volume] = []
+        self.make_home = ""
+        self.owned: list[str] = []
+        self.relay: tuple[str, int] | None = None  # the StatsD relay's gateway (issue C)
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+
+    def facts(self) -> "dict[str, object]":
+        """What `lyftlearn plan --json` prints: names, sources and sizes, never a value."""
+        return {
+            "command": self.command.argv,
+            "command_from": self.command.origin,
+            "user": {"uid": self.user.uid, "gid": self.user.gid, "groups": self.user.groups, "name": self.user.name or None, "switch": self.switch},
+            "variables": [{"name": name, "from": self.origins[name], "value": "***"} for name in sorted(self.env)],
+            "hyperparameters_file": self.hyperparameters[1][0] if self.hyperparameters else None,
+            "volumes": [{"directory": v.directory, "mode": f"{v.mode:04o}", "files": sorted(v.files)} for v in self.volumes],
+            "owned": self.owned,
+            "home_made": self.make_home or None,
+            "relay": ":".join(str(part) for part in self.relay) if self.relay else None,
+            "notes": self.notes,
+            "warnings": self.warnings,
+        }
+
+
+def plan(
+    command: "Command", context: "Context", settings: "Settings", environ: "dict[str, str]", inputs: Inputs, host: Host, switch: bool
+) -> Launch:
+    """The Launch of a start. Pure. Raises BadDocument (65) for documents and credentials that cannot be carried out."""
+    launch = Launch(command, host.user)
+    launch.switch = switch
+    environment = Environment(environ, settings.keep)
+    ran: set[str] = set()
+
+    if inputs.environment is not None:
+        ran.add("environment")
+        staged, warnings = staged_variables(inputs.environment.value, inputs.environment.origin)
+        launch.warnings += warnings
+        for name, value in staged.items():
+            environment.put(name, value, "staged environment")
+    if inputs.secrets is not None:
+        from lyftlearn_entrypoint.adapt import credentials
+
+        ran.add("credentials")
+        chosen, warnings = credentials.variables(inputs.secrets)
+        launch.warnings += warnings
+        for name, secret in chosen.items():
+            environment.put(name, secret.value or "", "credential " + secret.origin)
+        if settings["credentials_dir"]:
+            files = credentials.files(inputs.secrets)
+            launch.volumes.append(Volume("credentials", settings["credentials_dir"], files, 0o400, memory=True))
+    if environment.overwritten:
+        launch.notes.append("overwritten: " + ", ".join(sorted(environment.overwritten)))
+    launch.notes += environment.notes
+    if inputs.own_hyperparameters is not None:
+        ran.add("hyperparameters")
+        _plan_hyperparameters(launch, environment, settings, inputs)
+    if inputs.gateway is not None:
+        from lyftlearn_entrypoint.adapt import statsd
+
+        ran.add("statsd")
+        for name, value in statsd.variables(*inputs.gateway).items():
+            environment.fill(name, value, "metrics gateway")
+    if switch:
+        ran.add("user")
+        launch.owned = list(OWNED)
+
+    for name, _, _, step, _ in TABLE:
+        if step in ran:
+            environment.drop(variable(name))
+    if environment.variables.get("AWS_REGION"):
+        environment.fill("AWS_DEFAULT_REGION", environment.variables["AWS_REGION"], "AWS_REGION")
+    changes, make = home_variables(environment.variables, host.user, host.writable, host.fallback_home, host.switched_from)
+    for name, value in changes.items():
+        environment.force(name, value, "made usable for " + str(host.user))
+    launch.make_home = host.fallback_home if make else ""
+    environment.force("LYFTLEARN_CONTEXT", context.name, "context")
+    launch.env = environment.variables
+    launch.origins = environment.origins
+    return launch
+
+
+def _plan_hyperparameters(launch: Launch, environment: Environment, settings: "Settings", inputs: Inputs) -> None:
+    """SageMaker's file and the ConfigMap directory."""
+    from lyftlearn_entrypoint.adapt import hyperparameters
+
+    own = inputs.own_hyperparameters or {}
+    merged = own
+    if inputs.hyperparameters is not None:
+        merged, won = hyperparameters.merge(inputs.hyperparameters.value, own, inputs.hyperparameters.origin)
+        if won:
+            launch.notes.append("SageMaker's own value stays for: " + ", ".join(sorted(won)))
+        content = hyperparameters.document(merged)
+        launch.hyperparameters = (content, [contexts.HYPERPARAMETERS, *HYPERPARAMETERS_BESIDE])
+    environment.force(HYPERPARAMETERS_FILE, contexts.HYPERPARAMETERS, "hyperparameters")
+    directory = settings["hyperparameters_dir"]
+    if directory and (merged or inputs.hyperparameters is not None):
+        launch.volumes.append(Volume("hyperparameters", directory, hyperparameters.config_map(merged), 0o644, memory=False))

@@ -1,0 +1,219 @@
+"""The process that a start runs in: its words, environment, streams, signals, users, and the exec at the end.
+
+This is where effects live. Tests run it for real, in processes of their own.
+"""
+
+import posix
+import sys
+
+from lyftlearn_entrypoint import command as commands
+from lyftlearn_entrypoint.adapt.identity import User, can_write, resolve
+from lyftlearn_entrypoint.errors import BadDocument, CommandNotExecutable, CommandNotFound
+from lyftlearn_entrypoint.launch import Host
+from lyftlearn_entrypoint.log import write_stderr
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lyftlearn_entrypoint.files import Files
+
+# What Python itself ignores from its first moment (Python/pylifecycle.c, init_signals).
+_IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ", "SIGXFZ")
+# LC_CTYPE that Python's C locale coercion (PEP 538) sets in its own environment.
+_COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
+_EACCES, _ENOENT, _ENOEXEC, _E2BIG = 13, 2, 8, 7  # errno.h; the errno module would be one import more
+
+
+class Terminated(BaseException):
+    """SIGTERM came while this process was PID 1, where the kernel would have ignored it."""
+
+
+class Process:
+    """The running process. `argv` are the ARGs without our own name; `environ` is decoded as os.environ is."""
+
+    def __init__(self, argv: "list[str]", environ: "dict[str, str]", write: "Callable[[bytes], None]" = write_stderr) -> None:
+        self.argv = argv
+        self.environ = environ
+        self.write = write
+
+    @classmethod
+    def current(cls) -> "Process":
+        environ = dict(posix.environ)
+        if environ.get(b"LC_CTYPE") in _COERCED and not _had_lc_ctype():
+            del environ[b"LC_CTYPE"]
+        return cls(sys.argv[1:], {_decode(name): _decode(value) for name, value in environ.items()})
+
+    def guard_streams(self) -> None:
+        """Put /dev/null where a standard stream is closed, until exec: a file that we open must not get its number, since a
+        log line would go into it."""
+        for descriptor in (0, 1, 2):
+            try:
+                posix.fstat(descriptor)
+            except OSError:
+                try:
+                    posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)  # takes the lowest free number: this one
+                except OSError:
+                    return
+
+    def terminable(self) -> "_Terminable":
+        return _Terminable()
+
+    def host(self, wanted: str, place: str, files: "Files") -> "tuple[bool, Host]":
+        """(whether to switch, the Host). Only root can switch; who is not root carries on and says nothing."""
+        uid = posix.geteuid()
+        here = self._passwd(uid)
+        if wanted and uid == 0:
+            user = resolve(wanted, place, self._passwd, self._group, posix.getgrouplist)
+            if user.uid != 0:
+                return True, Host(user, lambda path: _writable_for(path, user), self._fallback_home(user.uid, files), here[0] if here else "root")
+        name, _, _, home = here or ("", 0, 0, "")
+        user = User(uid, posix.getegid(), posix.getgroups(), name, home)
+        return False, Host(user, _writable, self._fallback_home(uid, files), None)
+
+    def locate(self, name: str, path: "str | None", user: "User | None") -> str:
+        return commands.locate(name, path, (user.uid, user.gid, user.groups) if user else None)
+
+    def check_size(self, argv: "list[str]", env: "dict[str, str]", fetched: bool) -> None:
+        """Raises BadDocument (65) when fetched variables make the environment larger than the kernel takes."""
+        size = sum(map(len, argv)) + sum(map(len, env.values()))
+        if not fetched or size < 100_000:
+            return
+        import resource
+
+        from lyftlearn_entrypoint.adapt.environment import total_size
+
+        total = total_size([_encode(word) for word in argv], {_encode(n): _encode(v) for n, v in env.items()})
+        stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+        # fs/exec.c, bprm_stack_limits: a quarter of the stack, at most 3/4 of 8 MiB, at least ARG_MAX (128 KiB).
+        limit = max(131072, min(6 << 20, stack // 4 if stack > 0 else 6 << 20))
+        if total > limit:
+            largest = sorted(env, key=lambda name: -len(env[name]))[:3]
+            raise BadDocument(
+                "arguments and environment have " + str(total) + " bytes, and this kernel takes " + str(limit),
+                "The largest variables are " + ", ".join(largest) + ": pass them as files",
+            )
+
+    def execute(self, argv: "list[str]", path: str, env: "dict[str, str]", fetched: bool) -> None:
+        """Give back what Python changed in itself and become the program. Raises StartError when the kernel refuses."""
+        import _signal
+
+        for name in _IGNORED_BY_PYTHON:
+            number = getattr(_signal, name, None)
+            if number is not None:
+                _signal.signal(number, _signal.SIG_DFL)
+        try:
+            posix.execve(path, [_encode(word) for word in argv], {_encode(name): _encode(value) for name, value in env.items()})
+        except OSError as error:
+            raise _refusal(path, error) from None
+
+    def _passwd(self, who: "str | int") -> "tuple[str, int, int, str] | None":
+        import pwd
+
+        try:
+            entry = pwd.getpwuid(who) if isinstance(who, int) else pwd.getpwnam(who)
+        except (KeyError, OverflowError):
+            return None
+        return entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir
+
+    def _group(self, name: str) -> "int | None":
+        import grp
+
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            return None
+
+    def _fallback_home(self, uid: int, files: "Files") -> str:
+        """A directory of the user's own in the first temporary directory that can be written. One that somebody else made
+        there beforehand is not taken."""
+        for parent in ("/tmp", "/dev/shm", "/var/tmp"):  # noqa: S108
+            path = files.real(parent) + "/home-" + str(uid)
+            try:
+                found = posix.lstat(path)
+            except OSError:
+                if _writable(files.real(parent)):
+                    return path
+                continue
+            if found.st_uid == uid and found.st_mode & 0o170000 == 0o040000:
+                return path
+            return path + "-" + posix.urandom(4).hex()
+        return files.real("/tmp") + "/home-" + str(uid)
+
+
+class _Terminable:
+    """As PID 1 a process without a handler does not get SIGTERM: stopping a start that waits would take the whole grace period.
+    Elsewhere the default does the right thing."""
+
+    __slots__ = ("_active",)
+
+    def __enter__(self) -> None:
+        self._active = posix.getpid() == 1
+        if self._active:
+            import _signal
+
+            self._active = _signal.getsignal(_signal.SIGTERM) == _signal.SIG_DFL
+            if self._active:
+                _signal.signal(_signal.SIGTERM, _terminate)
+
+    def __exit__(self, *_: object) -> None:
+        if self._active:
+            import _signal
+
+            _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
+
+
+def _decode(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _had_lc_ctype() -> bool:
+    """Whether LC_CTYPE was there when this process began: the kernel keeps the block that execve(2) was given."""
+    try:
+        fd = posix.open("/proc/self/environ", posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            block = b""
+            while part := posix.read(fd, 1 << 16):
+                block += part
+        finally:
+            posix.close(fd)
+    except OSError:
+        return True
+    return (b"\0" + block).find(b"\0LC_CTYPE=") >= 0
+
+
+def _writable(path: str) -> bool:
+    try:
+        return posix.stat(path).st_mode & 0o170000 == 0o040000 and posix.access(path, posix.W_OK | posix.X_OK, effective_ids=True)
+    except OSError:
+        return False
+
+
+def _writable_for(path: str, user: User) -> bool:
+    """For a user that we are about to become. Asking as root finds a read-only file system; the mode bits tell the rest."""
+    try:
+        return can_write(posix.stat(path), user) and posix.access(path, posix.W_OK)
+    except OSError:
+        return False
+
+
+def _refusal(path: str, error: OSError) -> "CommandNotFound | CommandNotExecutable":
+    """What a shell says of an execve(2) that failed: 127 when something is missing, 126 for everything else."""
+    word = error.strerror or "cannot be executed"
+    if error.errno == _ENOENT:
+        return CommandNotFound(path + ": the interpreter in its first line, or its dynamic loader, is not there", "Correct its #! line in the image")
+    if error.errno == _ENOEXEC:
+        return CommandNotExecutable(
+            path + ": " + word, "It has no #! line and is no program of this machine's architecture: add a #! line, or build for this platform"
+        )
+    if error.errno == _E2BIG:
+        return CommandNotExecutable(path + ": " + word, "Arguments and environment are larger than the kernel takes: pass large values as files")
+    return CommandNotExecutable(path + ": " + word, "Check its permissions and the mount options of its file system")

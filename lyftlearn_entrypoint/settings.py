@@ -1,0 +1,237 @@
+"""Settings: the platform's file first, then LYFTLEARN_* variables, which win. What each one means: settings_table.py.
+
+The platform's file is /etc/lyftlearn/platform.yaml; the start path reads the platform.json that `lyftlearn settings compile`
+made of it, since a YAML parser costs 14 ms. A YAML file that is newer than its JSON is an error, not a surprise.
+"""
+
+from lyftlearn_entrypoint.errors import BadSettings
+from lyftlearn_entrypoint.settings_table import NAMES, OUTPUTS, PREFIX, STEPS, TABLE, nearest, variable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lyftlearn_entrypoint.files import Files
+
+PLATFORM_YAML = "/etc/lyftlearn/platform.yaml"
+PLATFORM_JSON = "/etc/lyftlearn/platform.json"
+LINES = "_lines"  # in platform.json: where each key stands in platform.yaml, for messages
+
+
+class Settings:
+    """The settled values, by name of setting. A setting that is absent or empty has its default, or ''."""
+
+    __slots__ = ("places", "values", "warnings")
+
+    def __init__(self, values: "dict[str, str]", places: "dict[str, str]", warnings: "list[str]") -> None:
+        self.values = values
+        self.places = places
+        self.warnings = warnings
+
+    def __getitem__(self, name: str) -> str:
+        return self.values.get(name) or _DEFAULTS[name]
+
+    def place(self, name: str) -> str:
+        """Where the value was set, for messages: a variable's name, or a file and line."""
+        return self.places.get(name, variable(name))
+
+    @property
+    def deadline(self) -> float:
+        return float(self["deadline"])
+
+    @property
+    def keep(self) -> "set[str]":
+        return {name.strip() for name in self["env_keep"].split(",") if name.strip()}
+
+    def steps(self) -> "tuple[str, ...] | None":
+        """The steps that LYFTLEARN_STEPS chooses; None where the context decides."""
+        chosen = self["steps"]
+        if not chosen:
+            return None
+        return () if chosen == "none" else tuple(part.strip() for part in chosen.split(","))
+
+
+_DEFAULTS = {row[0]: row[2] for row in TABLE}
+
+
+def load(environ: "dict[str, str]", files: "Files") -> Settings:
+    """Settle the settings. Raises BadSettings (78) naming the file and line, or the variable, of a bad value."""
+    values: dict[str, str] = {}
+    places: dict[str, str] = {}
+    warnings: list[str] = []
+    _read_platform(files, values, places, warnings)
+    for name, value in environ.items():
+        if not name.startswith(PREFIX):
+            continue
+        key = name[len(PREFIX) :].lower()
+        if key in NAMES and name == variable(key):
+            values[key] = value.strip()
+            places[key] = name
+        elif key not in OUTPUTS:
+            meant = nearest(key, NAMES)
+            warnings.append(name + " is not a setting" + ("; is " + variable(meant) + " meant?" if meant else ""))
+    for name, kind, _, _, _ in TABLE:
+        if values.get(name):
+            problem = check(kind, values[name])
+            if problem:
+                raise BadSettings(places[name] + ": " + problem, "Correct the value, or take it away")
+    return Settings(values, places, warnings)
+
+
+def _read_platform(files: "Files", values: "dict[str, str]", places: "dict[str, str]", warnings: "list[str]") -> None:
+    compiled = files.stat(PLATFORM_JSON)
+    source = files.stat(PLATFORM_YAML)
+    remedy = "Run `lyftlearn settings compile` where the image is built"
+    if compiled is None:
+        if source is not None:
+            raise BadSettings(files.real(PLATFORM_YAML) + " is there, but " + PLATFORM_JSON + ", which is what is read, is not", remedy)
+        return
+    if source is not None and source.st_mtime_ns > compiled.st_mtime_ns:
+        raise BadSettings(files.real(PLATFORM_YAML) + " is newer than " + PLATFORM_JSON + ", which is what is read", remedy)
+    from lyftlearn_entrypoint.documents import NotJson, parse
+
+    try:
+        document = parse(files.read(PLATFORM_JSON) or b"")
+    except OSError as error:
+        raise BadSettings(files.real(PLATFORM_JSON) + " cannot be read: " + (error.strerror or "error")) from None
+    except NotJson as error:
+        raise BadSettings(files.real(PLATFORM_JSON) + " is not JSON: " + str(error), remedy) from None
+    if not isinstance(document, dict):
+        raise BadSettings(files.real(PLATFORM_JSON) + " holds no JSON object", remedy)
+    lines = document.pop(LINES, {})
+    for key, value in document.items():
+        line = lines.get(key) if isinstance(lines, dict) else None
+        place = files.real(PLATFORM_YAML) + " line " + str(line) if line else files.real(PLATFORM_JSON)
+        if key not in NAMES:
+            meant = nearest(key, NAMES)
+            warnings.append(place + ": " + ascii(key) + " is not a setting" + ("; is " + ascii(meant) + " meant?" if meant else ""))
+            continue
+        try:
+            values[key] = plain(value)
+        except TypeError as error:
+            raise BadSettings(place + ": " + key + " is " + str(error)) from None
+        places[key] = place + ": " + key
+
+
+def plain(value: object) -> str:
+    """A value of the platform's file as a variable would hold it. Raises TypeError for what cannot be one."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"  # YAML reads a bare on or off as a boolean
+    if isinstance(value, (str, int, float)):
+        return str(value).strip()
+    if isinstance(value, list) and all(isinstance(item, (str, int)) for item in value):
+        return ",".join(str(item) for item in value)
+    raise TypeError("neither a string, a number nor a list of strings")
+
+
+def _one_of(*allowed: str) -> "Callable[[str], str]":
+    def reader(value: str) -> str:
+        return "" if value in allowed else ascii(value) + " is none of " + ", ".join(allowed)
+
+    return reader
+
+
+def _context(value: str) -> str:
+    from lyftlearn_entrypoint.context import CONTEXTS
+
+    return _one_of(*CONTEXTS)(value)
+
+
+def _steps(value: str) -> str:
+    if value == "none":
+        return ""
+    for part in value.split(","):
+        step = part.strip()
+        if step not in STEPS:
+            meant = nearest(step, STEPS)
+            hint = "; is " + meant + " meant?" if meant else ": it is one of " + ", ".join(STEPS) + ", or none alone"
+            return ascii(step) + " is not a step" + hint
+    return ""
+
+
+def _absolute(value: str) -> str:
+    return "" if value.startswith("/") and "\0" not in value else ascii(value) + " is not an absolute path"
+
+
+def _words(value: str) -> str:
+    from lyftlearn_entrypoint.command import split
+
+    try:
+        return "" if split(value) else "it holds no word"
+    except ValueError as error:
+        return str(error)
+
+
+def _url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    host = rest.split("/", 1)[0]
+    if not separator or scheme not in ("http", "https") or not host or " " in value or any(ord(c) < 33 or ord(c) > 126 for c in value):
+        return "it is not a URL such as https://confidant.example.com"
+    if "@" in host or "?" in value or "#" in value:
+        return "a URL with a user, a query or a fragment is not accepted"
+    return ""
+
+
+def _text(value: str) -> str:
+    return "it holds a control character" if any(ord(c) < 32 or ord(c) == 127 for c in value) else ""
+
+
+def _s3(value: str) -> str:
+    from lyftlearn_entrypoint.fetch.staged import parse_uri
+
+    try:
+        parse_uri(value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _address(value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or " " in value or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        return ascii(value) + " is not host:port"
+    return ""
+
+
+def _user(value: str) -> str:
+    first, separator, second = value.partition(":")
+    if not first or " " in value or (separator and not second) or "/" in value:
+        return ascii(value) + " is not name, uid or uid:gid"
+    for part in (first, second):
+        if part.lstrip("-").isdigit() and not (part.isascii() and part.isdigit() and int(part) < 2**32 - 1):
+            return ascii(value) + " holds a number that is no uid or gid"
+    return ""
+
+
+def _seconds(value: str) -> str:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    return "" if 0 < number <= 86400 else ascii(value) + " is not a number of seconds between 0 and 86400"
+
+
+_CHECKS: "dict[str, Callable[[str], str]]" = {
+    "context": _context,
+    "steps": _steps,
+    "root": _absolute,
+    "path": _absolute,
+    "words": _words,
+    "url": _url,
+    "text": _text,
+    "names": _text,
+    "s3": _s3,
+    "address": _address,
+    "relay": _one_of("auto", "on", "off"),
+    "user": _user,
+    "seconds": _seconds,
+    "log": _one_of("text", "json"),
+    "level": _one_of("debug", "info", "warning", "error"),
+}
+
+
+def check(kind: str, value: str) -> str:
+    """What is wrong with a value of this kind, or ''."""
+    return _CHECKS[kind](value)

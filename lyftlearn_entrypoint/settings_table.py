@@ -1,0 +1,65 @@
+"""The one table of settings. The start path, `lyftlearn settings` and docs/settings.md all read it, so none can disagree.
+
+A row is (name, kind, default, step, meaning). `name` is the key in platform.yaml; the variable is LYFTLEARN_ + upper case.
+`kind` is a reader in settings.py. `step` is the step that the setting belongs to: where that step ran, the user's program
+does not see the variable. '' marks a setting of the whole start, which stays.
+"""
+
+PREFIX = "LYFTLEARN_"
+
+STEPS = ("credentials", "environment", "hyperparameters", "statsd", "spark", "user")
+
+TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
+    ("context", "context", "", "", "Forces the context: one of `sagemaker-training`, `sagemaker-processing`, `sagemaker-transform`, "
+     "`sagemaker-endpoint`, `studio`, `kubernetes`, `local`. The program always sees the context under this name."),
+    ("steps", "steps", "", "", "The steps to take, a comma list of `credentials`, `environment`, `hyperparameters`, `statsd`, `spark`, `user`; "
+     "`none` for nothing. Without it the context decides (docs/contexts.md)."),
+    ("root", "root", "", "", "Prefix for every absolute path that the entrypoint itself reads or writes, those in settings included (not the "
+     "command, not PATH): development without root."),
+    ("train_command", "words", "", "", "What `train` runs: split as a shell splits words, never run by a shell; further arguments are appended."),
+    ("serve_command", "words", "", "", "What `serve` runs, likewise."),
+    ("command", "words", "", "", "What runs when there are no arguments, outside Studio."),
+    ("confidant_url", "url", "", "credentials", "Confidant server, `https://host[:port][/path]`. Without it no credentials are fetched."),
+    ("confidant_service", "text", "", "credentials", "Confidant service id; also the token's `from`."),
+    ("confidant_auth_key", "text", "", "credentials", "KMS key for the token: id, ARN or `alias/NAME`."),
+    ("confidant_auth_context", "text", "", "credentials", "The token's `to`: the server's AUTH_CONTEXT."),
+    ("credentials_prefix", "text", "CREDENTIALS_", "credentials", "Prefix of the variables; a credential's own `env_var_prefix` wins."),
+    ("credentials_dir", "path", "", "credentials", "Also write the credentials as files here, in the layout of a Kubernetes Secret volume, mode 0400."),
+    ("env_uri", "s3", "", "environment", "Staged environment, `s3://bucket/key`, optionally `?versionId=V` and `#sha256=HEX`."),
+    ("env_keep", "names", "", "environment", "Names, separated by commas, whose present value wins over a fetched one; `*` for all."),
+    ("hyperparameters_uri", "s3", "", "hyperparameters", "Staged hyperparameters, like LYFTLEARN_ENV_URI."),
+    ("hyperparameters_dir", "path", "", "hyperparameters", "Old ConfigMap mount path: one file per hyperparameter, in a ConfigMap volume's layout."),
+    ("statsd_gateway", "address", "", "statsd", "Metrics gateway, `host:port`."),
+    ("statsd_relay", "relay", "auto", "statsd", "Relay on 127.0.0.1:8125: `auto`, `on` or `off`."),
+    ("user", "user", "", "user", "Who runs the program in a job: `name`, `uid` or `uid:gid`."),
+    ("deadline", "seconds", "60", "", "Seconds for everything before exec, all tries included."),
+    ("log", "log", "text", "", "Form of the log lines on stderr: `text` or `json`."),
+    ("log_level", "level", "", "", "`debug`, `info`, `warning` or `error`. By default `info`, and `warning` for a notebook kernel."),
+    ("trace", "path", "", "", "File for a Chrome trace of the start (open it in a trace viewer)."),
+)  # fmt: skip
+
+NAMES = tuple(row[0] for row in TABLE)
+# Given to the program, never read as a setting.
+OUTPUTS = ("hyperparameters_file",)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def nearest(word: str, known: "tuple[str, ...]") -> str:
+    """The known name that `word` most likely means, or '' when none is near (edit distance at most a third of its length).
+
+    Written out since difflib costs 6 ms and this runs on the start path, when something is already wrong.
+    """
+    best, best_distance = "", max(2, len(word) // 3) + 1
+    for candidate in known:
+        row = list(range(len(candidate) + 1))
+        for i, a in enumerate(word, 1):
+            diagonal, row[0] = row[0], i
+            for j, b in enumerate(candidate, 1):
+                diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (a != b))
+        if row[-1] < best_distance:
+            best, best_distance = candidate, row[-1]
+    return best

@@ -1,0 +1,188 @@
+"""A directory in the layout of a Kubernetes Secret or ConfigMap volume, written so that a reader sees all of it or nothing.
+
+The layout is that of Kubernetes' AtomicWriter (pkg/volume/util/atomic_writer.go): a time-stamped directory holds the files,
+`..data` points at it, and each name points at `..data/<name>`. No newline is added to a value.
+"""
+
+import posix
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lyftlearn_entrypoint.files import Files
+
+MEMORY = "/dev/shm"  # noqa: S108  tmpfs in every Docker container, and in SageMaker's
+_DATA, _DATA_NEW = "..data", "..data_tmp"
+
+
+def random_hex(count: int = 5) -> str:
+    return posix.urandom(count).hex()
+
+
+def make_directories(path: str, mode: int = 0o755) -> None:
+    """mkdir -p, whatever the umask. Raises OSError."""
+    parts = path.split("/")
+    for end in range(2 if path.startswith("/") else 1, len(parts) + 1):
+        part = "/".join(parts[:end])
+        if not part:
+            continue
+        try:
+            posix.mkdir(part, mode)
+        except FileExistsError:
+            continue
+        except OSError:
+            # A directory above it that is there may still refuse mkdir (read-only, no permission): only the last one counts.
+            if end == len(parts) or not _is_dir(part):
+                raise
+            continue
+        posix.chmod(part, mode)
+    if not _is_dir(path):
+        raise NotADirectoryError(20, "Not a directory", path)
+
+
+def write_file(path: str, data: bytes, mode: int, owner: "tuple[int, int] | None" = None) -> None:
+    """Write a file that nobody else can read before it has its mode and owner. Raises OSError."""
+    fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[posix.write(fd, left) :]
+        if owner is not None:
+            posix.chown(fd, owner[0], owner[1])
+        posix.chmod(fd, mode)
+    finally:
+        posix.close(fd)
+
+
+def replace_file(path: str, data: bytes, mode: int, owner: "tuple[int, int] | None" = None) -> None:
+    """Write a file beside `path` and rename it over: whoever reads sees the old one or the new one. Raises OSError."""
+    new = path + "." + random_hex()
+    try:
+        write_file(new, data, mode, owner)
+        posix.rename(new, path)
+    except BaseException:
+        _remove(new)
+        raise
+
+
+def write_volume(
+    directory: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[int, int] | None", files: "Files", memory: bool
+) -> str:
+    """Write a volume at `directory` (a real path) and return where its bytes lie: on tmpfs where `memory` asks for it and
+    there is one. A volume that is there is replaced, names that it no longer has are taken away. Raises OSError."""
+    place = directory
+    if memory and not on_tmpfs(directory):
+        place = _memory_place(directory, files) or directory
+    make_directories(place)
+    data = time.strftime("..%Y_%m_%d_%H_%M_%S.", time.gmtime()) + random_hex()
+    base = place + "/" + data
+    posix.mkdir(base, 0o700)
+    try:
+        for name, content in contents.items():
+            write_file(base + "/" + name, content, mode, owner)
+        posix.chmod(base, 0o755)
+        old = _link(place + "/" + _DATA)
+        _remove(place + "/" + _DATA_NEW)
+        posix.symlink(data, place + "/" + _DATA_NEW)
+        posix.rename(place + "/" + _DATA_NEW, place + "/" + _DATA)
+    except BaseException:
+        _remove_tree(base)
+        raise
+    for name in contents:
+        if _link(place + "/" + name) != _DATA + "/" + name:
+            new = place + "/..new_" + random_hex()
+            posix.symlink(_DATA + "/" + name, new)
+            posix.rename(new, place + "/" + name)  # over a file of the image too: a mount would have hidden it
+    for entry in posix.listdir(place):
+        if entry not in contents and _link(place + "/" + entry) == _DATA + "/" + entry:
+            _remove(place + "/" + entry)
+    if old and old != data and old.startswith("..") and "/" not in old:
+        _remove_tree(place + "/" + old)
+    if place != directory:
+        _point(directory, place)
+    return place
+
+
+def on_tmpfs(path: str, mounts: str = "/proc/self/mounts") -> bool:
+    """True when `path`, or the nearest directory above it that exists, lies on a tmpfs."""
+    while path and path != "/" and not _is_dir(path):
+        path = path.rpartition("/")[0]
+    try:
+        fd = posix.open(mounts, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return False
+    text = b""
+    try:
+        while part := posix.read(fd, 1 << 16):
+            text += part
+    finally:
+        posix.close(fd)
+    best, kind = "", ""
+    for line in text.decode("utf-8", "surrogateescape").splitlines():
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = fields[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+        inside = point == "/" or path == point or path.startswith(point + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind in ("tmpfs", "ramfs")
+
+
+def _memory_place(directory: str, files: "Files") -> str:
+    """A directory on tmpfs for this volume, or '' where none can be had. One that an earlier start made is used again."""
+    memory = files.real(MEMORY)
+    old = _link(directory)
+    if old.startswith(memory + "/lyftlearn-"):
+        return old
+    if not on_tmpfs(memory) or not _is_dir(memory) or not posix.access(memory, posix.W_OK | posix.X_OK):
+        return ""
+    try:
+        if old or posix.listdir(directory):
+            return ""  # something is there that a link would take away: write in place
+    except FileNotFoundError:
+        pass
+    return memory + "/lyftlearn-" + random_hex(8)
+
+
+def _point(directory: str, place: str) -> None:
+    """Make `directory` a link to `place`."""
+    if _link(directory) == place:
+        return
+    make_directories(directory.rpartition("/")[0] or "/")
+    if _is_dir(directory) and not _link(directory):
+        posix.rmdir(directory)  # empty: _memory_place looked
+    new = directory + "." + random_hex()
+    posix.symlink(place, new)
+    posix.rename(new, directory)
+
+
+def _is_dir(path: str) -> bool:
+    try:
+        return posix.stat(path).st_mode & 0o170000 == 0o040000
+    except OSError:
+        return False
+
+
+def _link(path: str) -> str:
+    try:
+        return posix.readlink(path)
+    except OSError:
+        return ""
+
+
+def _remove(path: str) -> None:
+    try:
+        posix.unlink(path)
+    except OSError:
+        pass
+
+
+def _remove_tree(path: str) -> None:
+    """Remove a flat directory of ours."""
+    try:
+        for name in posix.listdir(path):
+            _remove(path + "/" + name)
+        posix.rmdir(path)
+    except OSError:
+        pass

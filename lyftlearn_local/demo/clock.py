@@ -1,0 +1,26 @@
+"""How long a start took, seen from outside: from the launcher's exec to the program's, by the kernel's own view of the process."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def start_seconds(pid: int, launcher: str, ended: Callable[[], bool], limit: float = 60.0) -> "float | None":
+    """Seconds during which the process `pid` was the launcher; None when that was never seen. Spins: an exec is soon over."""
+    path = Path(f"/proc/{pid}/cmdline")
+    word = b"\0" + launcher.encode() + b"\0"
+    began: float | None = None
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        try:
+            words = path.read_bytes()
+        except OSError:
+            return None
+        now = time.monotonic()
+        if word in words:
+            began = now if began is None else began
+        elif began is not None:
+            return now - began if words else None
+        elif ended():
+            return None
+    return None
