@@ -1,4 +1,4 @@
-"""Trains the screening model. Written years ago for a pod: secrets and settings come as variables, hyperparameters as a mounted ConfigMap."""
+"""Trains the screening model. Written years ago for a pod: secrets and settings are variables, hyperparameters a mounted ConfigMap."""
 
 import hashlib
 import json
@@ -41,10 +41,10 @@ def main():
     given = hyperparameters()
 
     # What the team always relied on; a KeyError here is how it noticed that a pod was not set up.
-    assert secrets["CREDENTIALS_REGISTRY_TOKEN"] and secrets["WAREHOUSE_PASSWORD"] and secrets["CREDENTIALS_PHI_KEY"]
+    assert all(secrets[name] for name in ("CREDENTIALS_REGISTRY_TOKEN", "WAREHOUSE_PASSWORD", "CREDENTIALS_PHI_KEY"))
     port = int(secrets["CREDENTIALS_DATABASE_PORT"])
     verify = json.loads(secrets["CREDENTIALS_DATABASE_TLS"])
-    region = os.environ["screening.region"]
+    region = os.environ["screening.region"]  # noqa: SIM112
     consent = os.environ["SCREENING_CONSENT_TEXT"]
     banner = os.environ["SCREENING_BANNER"].splitlines()
 

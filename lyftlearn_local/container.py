@@ -87,7 +87,8 @@ def contain(context: str, job: str, passed: Passed, base: "dict[str, str]", hype
         KUBERNETES: _kubernetes,
         LOCAL: _local,
     }[context](made, passed, hyperparameters_dir, bind_port)
-    made.environ.update(passed.environment)
+    platform_wins = context == STUDIO  # "SageMaker-specific variables take precedence": developer guide, custom images of Studio
+    made.environ = {**passed.environment, **made.environ} if platform_wins else {**made.environ, **passed.environment}
     for name in ("LYFTLEARN_HYPERPARAMETERS_DIR", "LYFTLEARN_CREDENTIALS_DIR"):
         place = made.environ.get(name, "")
         if place.startswith("/") and not place.startswith(("/dev/shm", "/tmp")):

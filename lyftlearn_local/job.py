@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,19 +94,16 @@ class Job:
     def start(self, stdin: "int | None" = subprocess.DEVNULL, stdout: "int | IO[bytes] | None" = None) -> None:
         """Starts the program, our direct child. `stdout` takes stdout; stderr stays ours. Raises OSError."""
         argv = [*self._launcher, *self.container.argv]
+        argv[0] = shutil.which(argv[0], path=self.container.environ.get("PATH", os.defpath)) or argv[0]
         if not self._mounts:
-            self.process = subprocess.Popen(
-                argv, env=self.container.environ, stdin=stdin, stdout=stdout, start_new_session=True
-            )
+            self.process = subprocess.Popen(argv, env=self.container.environ, stdin=stdin, stdout=stdout, start_new_session=True)
             return
         private = {path: str(self.real(path)) for path in _outermost(self.container.private)}
         order = {"argv": argv, "environ": self.container.environ, "private": private}
         reader = _memory(json.dumps(order).encode())  # in memory only: it holds the program's variables
         try:
             helper = [sys.executable, "-I", "-S", _ENCLOSURE, str(reader)]
-            self.process = subprocess.Popen(
-                helper, env={}, stdin=stdin, stdout=stdout, pass_fds=(reader,), start_new_session=True
-            )
+            self.process = subprocess.Popen(helper, env={}, stdin=stdin, stdout=stdout, pass_fds=(reader,), start_new_session=True)
         finally:
             os.close(reader)
 

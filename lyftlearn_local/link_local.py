@@ -9,8 +9,11 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Amazon ECS developer guide, "Task IAM role": the reply's members.
 Document = dict[str, str]
@@ -45,7 +48,7 @@ class LinkLocal:
                 self.end_headers()
                 self.wfile.write(data)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Silent: a path holds the credentials' id."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

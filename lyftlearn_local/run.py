@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lyftlearn_local import artifacts, container, limits, staging
+from lyftlearn_entrypoint.cli.stage import read_document, stage_documents
+from lyftlearn_entrypoint.fetch.staged import ENVIRONMENT, HYPERPARAMETERS
+from lyftlearn_local import artifacts, container, limits
 from lyftlearn_local.gateway import Sidecar
 from lyftlearn_local.job import Ended, Job, private_mounts
 from lyftlearn_local.platform import BUCKET, SERVICE, Platform
@@ -154,7 +156,7 @@ def _sidecar(request: Request, platform: "Platform | None", say: Say) -> "Iterat
 
 
 def run(request: Request, environ: "dict[str, str]", say: Say, stdout: "int | None" = None) -> Report:
-    """Runs the command to its end. Raises Unusable, children.DidNotStart, confidant.venv.CannotBuild, OSError."""
+    """Runs the command to its end. Raises Unusable, StartError, children.DidNotStart, confidant.venv.CannotBuild, OSError."""
     words = launcher(request.entrypoint)
     passed = container.Passed(dict(request.environment), dict(request.hyperparameters), list(request.command), request.tuning)
     if request.user:
@@ -204,23 +206,31 @@ def _pointers(request: Request, platform: "Platform | None") -> "dict[str, str] 
 
 def stage(request: Request, passed: container.Passed, platform: "Platform | None", environ: "dict[str, str]") -> None:
     """The documents: staged, and passed by their addresses; in a pod, put where the cluster would put them."""
-    environment = document(request.environment_file) if request.environment_file else None
-    hyperparameters = document(request.hyperparameters_file) if request.hyperparameters_file else None
+    files = {ENVIRONMENT: request.environment_file, HYPERPARAMETERS: request.hyperparameters_file}
+    documents = {name: read_document(str(path), name) for name, path in files.items() if path is not None}
     if request.context in (container.KUBERNETES, container.LOCAL):
-        injected = {name: text(value) for name, value in (environment or {}).items()}
+        injected = {name: text(value) for name, value in documents.get(ENVIRONMENT, {}).items()}
         if request.credentials_file is not None:
             found = document(request.credentials_file)
             injected.update({f"CREDENTIALS_{name}".upper(): text(value) for name, value in found.items() if value is not None})
         passed.environment = {**injected, **passed.environment}
-        passed.hyperparameters = {**{k: text(v) for k, v in (hyperparameters or {}).items()}, **passed.hyperparameters}
+        passed.hyperparameters = {**{k: text(v) for k, v in documents.get(HYPERPARAMETERS, {}).items()}, **passed.hyperparameters}
         return
-    if environment is None and hyperparameters is None:
+    if not documents:
         return
     bucket = environ.get("LYFTLEARN_LOCAL_BUCKET", "") if platform is None else BUCKET
     if not bucket:
         raise Unusable("documents are staged in S3: without the embedded platform, set LYFTLEARN_LOCAL_BUCKET to a bucket of yours")
-    s3 = platform.client("s3") if platform is not None else staging.client()
-    passed.environment.update(staging.stage(s3, bucket, environment, hyperparameters))
+    passed.environment.update(stage_documents(_s3(platform), f"s3://{bucket}/staged", documents).variables)
+
+
+def _s3(platform: "Platform | None") -> Any:
+    """S3 of the embedded platform, or the developer's own."""
+    if platform is not None:
+        return platform.client("s3")
+    import boto3
+
+    return boto3.client("s3")
 
 
 @contextlib.contextmanager
@@ -242,13 +252,12 @@ def _leave(request: Request, job: Job, ended: Ended, platform: "Platform | None"
     left: list[str] = []
     bucket = BUCKET if platform is not None else os.environ.get("LYFTLEARN_LOCAL_BUCKET", "")
     if bucket:
-        s3 = platform.client("s3") if platform is not None else staging.client()
-        left = artifacts.upload(s3, bucket, request.name, job.root)
+        left = artifacts.upload(_s3(platform), bucket, request.name, job.root)
     if request.output is not None:
         request.output.mkdir(parents=True, exist_ok=True)
         for name in ("model.tar.gz", "output.tar.gz"):
             if (job.root / name).exists():
-                left.append(shutil.copy(job.root / name, request.output))
+                left.append(str(shutil.copy(job.root / name, request.output)))
     for place in left:
         say(f"uploaded {place}" if place.startswith("s3://") else f"kept {place}")
     return left

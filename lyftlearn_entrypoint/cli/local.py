@@ -25,9 +25,7 @@ def _say(line: str) -> None:
 
 
 def _fail(error: Exception) -> "click.ClickException":
-    failure = click.ClickException(str(error))
-    failure.exit_code = 2 if type(error).__name__ == "Unusable" else 1
-    return failure
+    return click.UsageError(str(error)) if type(error).__name__ == "Unusable" else click.ClickException(str(error))
 
 
 def _pair(_: click.Context, __: click.Parameter, values: "tuple[str, ...]") -> "dict[str, str]":
@@ -96,7 +94,7 @@ def platform(form: str, credentials: "Path | None", confidant: bool) -> None:
 @click.option("--name", default="local-job", show_default=True, help="Name of the job.")
 @click.option("--user", default="", help="LYFTLEARN_USER: who runs the command.")
 @click.option("--output", type=click.Path(path_type=Path), help="Directory for a copy of model.tar.gz and output.tar.gz.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object on stdout; the command's stdout goes to stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on stdout; the command's stdout goes to stderr.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def run(
     where: str,
@@ -152,7 +150,7 @@ def run(
     facts = report.facts()
     for key in ("FailureReason", "ExitMessage"):
         if facts.get(key):
-            _say(f"{key}: {facts[key]}")
+            _say(f"{key}: {str(facts[key]).strip()}")
     _say(f"{facts['status']}, exit code {facts['exit_code']}, {report.ended.seconds:.1f} s")
     if as_json:
         click.echo(json.dumps(facts, indent=2))

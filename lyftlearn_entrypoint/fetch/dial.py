@@ -17,6 +17,12 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 
+class Connection(_socket.socket):
+    """A socket that TLS can wrap: `_ssl` keeps a weak reference, which a plain `_socket.socket` has no room for."""
+
+    __slots__ = ("__weakref__",)
+
+
 def resolve(host: str, port: int) -> "list[tuple[int, Any]]":
     """(address family, socket address) pairs, families in turn: a network whose IPv6 is dead gets to IPv4 second, not ninth.
 
@@ -34,7 +40,7 @@ def resolve(host: str, port: int) -> "list[tuple[int, Any]]":
     return mixed
 
 
-def dial(host: str, port: int, timeout: float, resolve: "Callable[[str, int], list[tuple[int, Any]]]" = resolve) -> "_socket.socket":
+def dial(host: str, port: int, timeout: float, resolve: "Callable[[str, int], list[tuple[int, Any]]]" = resolve) -> Connection:
     """A connected socket, within `timeout` seconds once the name is resolved. Raises OSError: that of the last address.
 
     Each address but the last may use half of the time that is left, so a dead one costs time and nothing else.
@@ -48,7 +54,7 @@ def dial(host: str, port: int, timeout: float, resolve: "Callable[[str, int], li
             break
         connection = None
         try:
-            connection = _socket.socket(family, _socket.SOCK_STREAM)
+            connection = Connection(family, _socket.SOCK_STREAM)
             connection.settimeout(left if number == len(addresses) - 1 else left / 2)
             connection.connect(address)
             return connection

@@ -12,11 +12,10 @@ from lyftlearn_entrypoint.fetch.url import HttpError, TooLarge, Url, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from collections.abc import Callable
 
     from lyftlearn_entrypoint.deadline import Deadline
-    from lyftlearn_entrypoint.fetch.dial import Stream
+    from lyftlearn_entrypoint.fetch.dial import Connection, Stream
     from lyftlearn_entrypoint.fetch.proxy import Proxy
     from lyftlearn_entrypoint.fetch.tls import Tls
 
@@ -46,9 +45,7 @@ class Http:
     or raises OSError. Redirects are never followed: only the caller knows what a new host may be told.
     """
 
-    def __init__(
-        self, environ: "dict[str, str]", deadline: "Deadline", dial: "Callable[[str, int, float], _socket.socket]" = dial_tcp
-    ) -> None:
+    def __init__(self, environ: "dict[str, str]", deadline: "Deadline", dial: "Callable[[str, int, float], Connection]" = dial_tcp) -> None:
         self._environ = environ
         self._deadline = deadline
         self._dial = dial
@@ -83,7 +80,7 @@ class Http:
             try:
                 return self._exchange(stream, parts, via, message, method, limit, read_timeout)
             except HttpError as error:
-                if not getattr(error, "unanswered", False):
+                if not error.unanswered:
                     raise
             # The server gave the idle connection up: dial anew, as if there had been none.
         stream = self._open(parts, via, connect_timeout)
@@ -202,29 +199,21 @@ class Http:
             try:
                 data = stream.recv(65536)
             except OSError as error:
-                raise HttpError(where + ": " + why(error, wait)) from None
+                broken = not answered and not isinstance(error, TimeoutError)
+                raise HttpError(where + ": " + why(error, wait), unanswered=broken) from None
             answered = answered or bool(data)
             return data
 
-        timed_out = False
         try:
             wait = self._wait(where, timeout)
             stream.settimeout(wait)
             try:
                 stream.sendall(message)
             except TimeoutError as error:
-                timed_out = True
                 raise HttpError(where + ": " + why(error, wait)) from None
             except OSError:
-                pass  # the server may have answered before it closed; reading tells
-            try:
-                return read_reply(receive, method, where, limit)
-            except HttpError as error:
-                timed_out = "timed out" in str(error)
-                raise
-        except HttpError as error:
-            error.unanswered = not answered and not timed_out and not error.final  # type: ignore[attr-defined]
-            raise
+                pass  # the server may have answered before it closed: reading tells
+            return read_reply(receive, method, where, limit)
         finally:
             stream.close()
 

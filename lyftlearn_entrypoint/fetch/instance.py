@@ -5,11 +5,11 @@ Source: botocore 1.44, utils.py (IMDSFetcher, InstanceMetadataFetcher).
 
 from lyftlearn_entrypoint.errors import BadDocument
 from lyftlearn_entrypoint.fetch.container import from_json
-from lyftlearn_entrypoint.fetch.credentials import Credentials
 from lyftlearn_entrypoint.fetch.url import HttpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lyftlearn_entrypoint.fetch.credentials import Credentials
     from lyftlearn_entrypoint.fetch.http import Http
     from lyftlearn_entrypoint.fetch.message import Response
 

@@ -21,15 +21,17 @@ class Response:
 
 
 class _Reader:
-    __slots__ = ("_receive", "buffer", "where")
+    __slots__ = ("_receive", "begun", "buffer", "where")
 
     def __init__(self, receive: "Callable[[], bytes]", where: str) -> None:
         self._receive = receive
         self.where = where
+        self.begun = False
         self.buffer = b""
 
     def more(self) -> bool:
         data = self._receive()
+        self.begun = self.begun or bool(data)
         self.buffer += data
         return bool(data)
 
@@ -47,7 +49,9 @@ class _Reader:
                 break
             start = max(0, len(self.buffer) - len(mark) + 1)
             if not self.more():
-                raise HttpError(self.where + (": closed in the middle of " + what if self.buffer else ": closed without an answer"))
+                if self.begun:
+                    raise HttpError(self.where + ": closed in the middle of " + what)
+                raise HttpError(self.where + ": closed without an answer", unanswered=True)
         raise HttpError(self.where + ": " + what + " of over " + str(limit) + " bytes", True)
 
     def take(self, size: int) -> "tuple[bytes, bool]":

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lyftlearn_entrypoint.fetch.dial import Connection
+
 
 class Proxy:
     """Where a proxy listens. `authorization` is the Proxy-Authorization value, or empty; it is never shown."""
@@ -40,7 +42,7 @@ def choose(environ: "dict[str, str]", url: Url) -> "Proxy | None":
     return Proxy(host, port, "Basic " + token if token else "")
 
 
-def connect(raw: "_socket.socket", via: Proxy, url: Url, wait: "Callable[[], float]") -> None:
+def connect(raw: "Connection", via: Proxy, url: Url, wait: "Callable[[], float]") -> None:
     """Make `raw`, a connection to the proxy, a tunnel to the origin of `url`. `wait` gives seconds. Raises `HttpError`."""
     where = url.where + " through the proxy " + via.where
     lines = "CONNECT " + url.where + " HTTP/1.1\r\nHost: " + url.where + "\r\n"

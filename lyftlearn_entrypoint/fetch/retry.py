@@ -52,7 +52,10 @@ def ask(what: str, deadline: "Deadline", send: "Callable[[], Response]", tries: 
                 return reply
             last = "status " + str(reply.status) + (" (" + code + ")" if code else "")
             wait = _retry_after(reply)
-        if attempt + 1 == tries or not deadline.pause(attempt, at_least=wait):
+        if attempt + 1 == tries:
+            break
+        if not deadline.pause(attempt, at_least=wait):
+            last += ", and the deadline of " + format(deadline.seconds, ".3g") + " s leaves no time for another try"
             break
     count = str(attempt + 1) + (" try" if attempt == 0 else " tries")
     remedy = "Check the route, the security groups and the VPC endpoints from this subnet"

@@ -7,8 +7,9 @@ from lyftlearn_entrypoint.fetch.url import HttpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from typing import Any
+
+    from lyftlearn_entrypoint.fetch.dial import Connection
 
 # Where the distributions keep their certificate authorities: a directory hashed by OpenSSL is read lazily (16 ms, not 33).
 HASHED = "/etc/ssl/certs"
@@ -28,7 +29,7 @@ class TlsStream:
 
     __slots__ = ("_raw", "_tls")
 
-    def __init__(self, raw: "_socket.socket", tls: "Any") -> None:
+    def __init__(self, raw: "Connection", tls: "Any") -> None:
         self._raw = raw
         self._tls = tls
 
@@ -69,7 +70,7 @@ class Tls:
                 text = error.strerror or "it holds no certificate"
                 raise HttpError("the certificate authorities in " + origin + " cannot be read: " + text.lower(), True) from None
 
-    def wrap(self, raw: "_socket.socket", host: str, where: str, wait: float) -> TlsStream:
+    def wrap(self, raw: "Connection", host: str, where: str, wait: float) -> TlsStream:
         """Shake hands on `raw`, whose timeout is `wait` seconds. Raises `HttpError`, final where the certificate is bad."""
         try:
             tls = self._context._wrap_socket(raw, False, host.rstrip("."))

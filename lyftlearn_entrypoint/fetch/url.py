@@ -7,12 +7,14 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 class HttpError(Exception):
     """A request without a whole answer. The text says host, port and what happened, and never holds a header or a body.
 
-    `final` is true where another try gives the same (a bad certificate, a bad URL).
+    `final` is true where another try gives the same (a bad certificate, a bad URL); `unanswered` where the connection ended
+    before the first byte of an answer.
     """
 
-    def __init__(self, text: str, final: bool = False) -> None:
+    def __init__(self, text: str, final: bool = False, unanswered: bool = False) -> None:
         super().__init__(text)
         self.final = final
+        self.unanswered = unanswered
 
 
 class TooLarge(HttpError):

@@ -39,6 +39,7 @@ def execute(program: str, launcher: str) -> "dict[str, Any]":
     client = NotebookClient(notebook, kernel_name=_NAME, timeout=120)
     client.create_kernel_manager()
     manager: Any = client.km
+    manager.transport = "ipc"  # ipykernel 7 warns of TCP, and a kernel's stderr should be silent
     seconds: list[float | None] = []
 
     def pid() -> "int | None":
