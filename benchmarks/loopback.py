@@ -58,7 +58,9 @@ class Server(asyncio.Protocol):
             body = (self.directory / path.rpartition("/")[2]).read_bytes()
         close = headers.get("connection", "").lower() == "close"
         end = "close" if close else "keep-alive"
-        self.transport.write(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: {end}\r\n\r\n".encode() + body)
+        self.transport.write(
+            f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: {end}\r\n\r\n".encode() + body
+        )
         if close:
             self.transport.close()
 

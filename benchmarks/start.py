@@ -50,7 +50,8 @@ def prepare(directory: Path, port: int) -> dict[str, str]:
         "service.json": {
             "id": "benchmark",
             "credentials": [
-                {"id": f"c{n}", "name": f"n{n}", "enabled": True, "metadata": {}, "credential_pairs": {f"key_{n}": "value " * 8}} for n in range(10)
+                {"id": f"c{n}", "name": f"n{n}", "enabled": True, "metadata": {}, "credential_pairs": {f"key_{n}": "value " * 8}}
+                for n in range(10)
             ],
             "blind_credentials": [],
         },
@@ -139,11 +140,11 @@ def main() -> None:
                 "true": ([TRUE], pod),
                 "pod": (entry, pod),
                 "job": (entry, job),
-                "boto3 + requests": ([sys.executable, str(HERE / "rivals/boto3_requests.py"), TRUE], job),
+                "boto3 + requests": ([sys.executable, str(HERE / "rivals/with_boto3_requests.py"), TRUE], job),
             }
             client = client_python()
             if client:
-                commands["confidant-client + boto3"] = ([client, str(HERE / "rivals/confidant_client.py"), TRUE], job)
+                commands["confidant-client + boto3"] = ([client, str(HERE / "rivals/with_confidant_client.py"), TRUE], job)
             times = measure(commands, options.rounds)
         finally:
             server.kill()
@@ -158,14 +159,16 @@ def report(medians: dict[str, float], times: dict[str, list[float]], as_json: bo
         if name == "true":
             continue
         own = median if name.startswith("python3") else median - medians["true"]
-        rows.append({"name": name, "milliseconds": round(own * 1000, 2), "least": round(min(times[name]) * 1000, 2), "ratio": round(own / floor, 2)})
+        rows.append(
+            {"name": name, "milliseconds": round(own * 1000, 2), "least": round(min(times[name]) * 1000, 2), "ratio": round(own / floor, 2)}
+        )
     if as_json:
         print(json.dumps(rows, indent=2))
         return
     print(f"{'':28} {'ms, median':>10} {'ratio':>7}  {'to reach':>8}")
     for row in rows:
         target = TARGETS.get(str(row["name"]))
-        print(f"{row['name']:28} {row['milliseconds']:>10} {row['ratio']:>7}  {target if target else '':>8}")
+        print(f"{row['name']:28} {row['milliseconds']:>10} {row['ratio']:>7}  {target or '':>8}")
 
 
 if __name__ == "__main__":

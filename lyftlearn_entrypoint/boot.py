@@ -1,8 +1,9 @@
 """main(): the six steps of a start, in order. This module tells the order, and nothing else does.
 
-    detect -> settle -> fetch -> plan -> apply -> exec
+detect -> settle -> fetch -> plan -> apply -> exec
 """
 
+import posix
 import time
 
 from lyftlearn_entrypoint import command as commands
@@ -11,15 +12,16 @@ from lyftlearn_entrypoint.errors import StartError
 from lyftlearn_entrypoint.files import Files
 from lyftlearn_entrypoint.launch import Host, Inputs, Launch, plan, steps_of
 from lyftlearn_entrypoint.log import Log
-from lyftlearn_entrypoint.process import Process
+from lyftlearn_entrypoint.process import Process, Terminated, where
 from lyftlearn_entrypoint.settings import Settings, load
 
 
-def main() -> int:
-    """Become the user's program. Returns an exit code of errors.EXIT_CODES only where that is impossible."""
+def main() -> None:
+    """Become the user's program; where that is impossible, end with a code of errors.EXIT_CODES."""
     process = Process.current()
     process.guard_streams()
-    return Start(process).run()
+    # At once: a thread may still hang in a name lookup, and there is nothing to flush.
+    posix._exit(Start(process).run())
 
 
 class Start:
@@ -33,16 +35,23 @@ class Start:
         self.spans: list[tuple[str, float, float]] = []
         self.context = Context(LOCAL, [])
         self.steps: tuple[str, ...] = ()
+        self.passed: list[StartError] = []  # what failed and was let pass (Studio)
 
     def run(self) -> int:
         try:
             with self.process.terminable():
                 launch, settings = self.prepare()
                 self.apply(launch, settings)
-            self.process.execute(launch.command.argv, self.locate(launch), launch.env, "environment" in self.steps)
+            self.process.execute(launch.command.argv, self.locate(launch), launch.env)
         except StartError as error:
             return self.fail(error)
-        raise AssertionError("execve returned")
+        except Terminated:
+            return 128 + 15
+        except KeyboardInterrupt:
+            return self.process.interrupted()
+        except Exception as error:  # noqa: BLE001  a defect ends in one line too; its own text might hold a value
+            what = "unexpected " + type(error).__name__ + where(error)
+            return self.fail(StartError(what, "This is a defect of the entrypoint: report this line"))
 
     def prepare(self) -> "tuple[Launch, Settings]":
         """detect, settle, fetch, plan: everything that changes nothing. `lyftlearn plan` stops here."""
@@ -113,6 +122,7 @@ class Start:
                 passed = fetch.run()
         finally:
             self.spans += fetch.spans
+        self.passed = passed
         for error in passed:
             self.log.warning("this start goes on without it: " + str(error), code=error.code)
         return inputs
@@ -129,6 +139,10 @@ class Start:
 
             with self.span("apply"):
                 apply(launch, self.files, self.log)
+        if self.context.name == STUDIO:
+            from lyftlearn_entrypoint.notice import leave_notice
+
+            leave_notice(launch.env.get("HOME", ""), self.passed, launch.user if launch.switch else None)
         if self.context.name not in (KUBERNETES, LOCAL):
             elapsed = round((time.monotonic() - self.began) * 1000)
             who = " as " + str(launch.user) if launch.switch else ""
@@ -172,5 +186,3 @@ class Span:
 
     def __exit__(self, *_: object) -> None:
         self._spans.append((self._name, self._began, time.monotonic()))
-
-

@@ -66,7 +66,8 @@ def jupyter(app_type: str, root: bool) -> "list[str]":
 
 
 def split(text: str) -> "list[str]":
-    """The words of a command line, split as a POSIX shell splits them: blanks, '...', "...", backslash. Nothing is expanded.
+    """The words of a command line, split as a POSIX shell splits them: blanks, '...', "...", backslash. A backslash before a
+    newline continues the line. Nothing is expanded.
 
     Raises ValueError for an open quote or a backslash at the end. (shlex costs 6 ms, for `re`.)
     """
@@ -81,11 +82,13 @@ def split(text: str) -> "list[str]":
         if quote:
             if character == quote:
                 quote = ""
-            elif character == "\\" and quote == '"' and text[position : position + 1] in ('"', "\\", "$", "`"):
-                word.append(text[position])
+            elif character == "\\" and quote == '"' and text[position : position + 1] in ('"', "\\", "$", "`", "\n"):
+                word.append(text[position].strip("\n"))
                 position += 1
             else:
                 word.append(character)
+        elif character == "\\" and text[position : position + 1] == "\n":
+            position += 1
         elif character in " \t\n":
             if inside:
                 words.append("".join(word))

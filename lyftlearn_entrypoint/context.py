@@ -240,7 +240,7 @@ class _Detection:
                 self.settle("TRAINING_JOB_NAME", TRAINING, "SageMaker sets it beside the ARN")
             else:
                 self.note("TRAINING_JOB_NAME", False, "it comes with an ARN that is not believed")
-        elif not arn or self.present(RESOURCE_CONFIG):
+        elif not arn.startswith("arn:") or self.present(RESOURCE_CONFIG):
             why = "a job name without a SageMaker ARN: SageMaker's local mode"
             self.settle("TRAINING_JOB_NAME", TRAINING, why, emulated=True)
         else:

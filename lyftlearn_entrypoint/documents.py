@@ -21,6 +21,13 @@ def _no_constant(name: str) -> "Any":
     raise NotJson(name + " is not JSON")
 
 
+def _float(text: str) -> float:
+    number = float(text)
+    if number - number != 0:  # an infinity: what stood there is lost, and it could not be written again
+        raise NotJson("a number in it is too large")
+    return number
+
+
 def _object(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
     result = dict(pairs)
     if len(result) != len(pairs):
@@ -38,13 +45,12 @@ class _Scanner:
     strict = True
     object_hook = None
     object_pairs_hook = staticmethod(_object)
-    parse_float = float
+    parse_float = staticmethod(_float)
     parse_int = int
     parse_constant = staticmethod(_no_constant)
-    memo: "dict[str, str]" = {}
 
 
-_scan = _json.make_scanner(_Scanner())  # type: ignore[attr-defined]
+_scan = _json.make_scanner(_Scanner())  # type: ignore[arg-type]
 
 
 def parse(data: "bytes | str") -> "Any":
@@ -101,11 +107,9 @@ def dump(value: object, *, indent: bool = False) -> str:
     """`value` as JSON, characters as they are: compact, or (`indent`) an object with one name a line."""
     if indent and isinstance(value, dict) and value:
         return "{\n" + ",\n".join("  " + dump(str(k)) + ": " + dump(v) for k, v in value.items()) + "\n}"
-    encode = _json.make_encoder(  # type: ignore[attr-defined]
-        None, _no_default, _json.encode_basestring, None, ":", ",", False, False, False
-    )
+    encode = _json.make_encoder(None, _no_default, _json.encode_basestring, None, ":", ",", False, False, False)
     if isinstance(value, str):
-        return _json.encode_basestring(value)  # type: ignore[attr-defined,no-any-return]
+        return _json.encode_basestring(value)
     return "".join(encode(value, 0))
 
 

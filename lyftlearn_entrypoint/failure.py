@@ -24,10 +24,9 @@ def place(context: "Context") -> str:
 
 def cut(reason: str, path: str) -> bytes:
     """The reason as the file takes it: 1024 characters, or for a processing job 1024 bytes of whole characters."""
-    data = reason[:LIMIT].encode("utf-8", "backslashreplace")
-    if path == MESSAGE:
-        data = data[:LIMIT].decode("utf-8", "ignore").encode()
-    return data
+    text = reason.encode("utf-8", "backslashreplace").decode()[:LIMIT]
+    data = text.encode()
+    return data[:LIMIT].decode("utf-8", "ignore").encode() if path == MESSAGE else data
 
 
 def write_reason(context: "Context", files: "Files", reason: str) -> str:

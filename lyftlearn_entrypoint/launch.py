@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HYPERPARAMETERS_FILE = "LYFTLEARN_HYPERPARAMETERS_FILE"
 # Beside the config directory, for platforms that mount it read-only; the last one is there for any user.
-HYPERPARAMETERS_BESIDE = ("/opt/ml/input/lyftlearn/hyperparameters.json", "/tmp/lyftlearn-input/hyperparameters.json")  # noqa: S108
+HYPERPARAMETERS_BESIDE = ("/opt/ml/input/lyftlearn/hyperparameters.json", "/tmp/lyftlearn-input/hyperparameters.json")
 # What SageMaker uploads from, or restores: the program's user has to write there.
 OWNED = ("/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
 
@@ -119,7 +119,13 @@ class Launch:
         return {
             "command": self.command.argv,
             "command_from": self.command.origin,
-            "user": {"uid": self.user.uid, "gid": self.user.gid, "groups": self.user.groups, "name": self.user.name or None, "switch": self.switch},
+            "user": {
+                "uid": self.user.uid,
+                "gid": self.user.gid,
+                "groups": self.user.groups,
+                "name": self.user.name or None,
+                "switch": self.switch,
+            },
             "variables": [{"name": name, "from": self.origins[name], "value": "***"} for name in sorted(self.env)],
             "hyperparameters_file": self.hyperparameters[1][0] if self.hyperparameters else None,
             "volumes": [{"directory": v.directory, "mode": f"{v.mode:04o}", "files": sorted(v.files)} for v in self.volumes],
@@ -158,7 +164,7 @@ def plan(
             files = credentials.files(inputs.secrets)
             launch.volumes.append(Volume("credentials", settings["credentials_dir"], files, 0o400, memory=True))
     if environment.overwritten:
-        launch.notes.append("overwritten: " + ", ".join(sorted(environment.overwritten)))
+        launch.notes.append("overwritten: " + ", ".join(sorted(set(environment.overwritten))))
     launch.notes += environment.notes
     if inputs.own_hyperparameters is not None:
         ran.add("hyperparameters")

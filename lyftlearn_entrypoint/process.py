@@ -15,6 +15,7 @@ from lyftlearn_entrypoint.log import write_stderr
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
     from lyftlearn_entrypoint.files import Files
 
@@ -66,7 +67,9 @@ class Process:
         if wanted and uid == 0:
             user = resolve(wanted, place, self._passwd, self._group, posix.getgrouplist)
             if user.uid != 0:
-                return True, Host(user, lambda path: _writable_for(path, user), self._fallback_home(user.uid, files), here[0] if here else "root")
+                return True, Host(
+                    user, lambda path: _writable_for(path, user), self._fallback_home(user.uid, files), here[0] if here else "root"
+                )
         name, _, _, home = here or ("", 0, 0, "")
         user = User(uid, posix.getegid(), posix.getgroups(), name, home)
         return False, Host(user, _writable, self._fallback_home(uid, files), None)
@@ -94,7 +97,15 @@ class Process:
                 "The largest variables are " + ", ".join(largest) + ": pass them as files",
             )
 
-    def execute(self, argv: "list[str]", path: str, env: "dict[str, str]", fetched: bool) -> None:
+    def interrupted(self) -> int:
+        """Ctrl-C: end by the signal itself, so that the shell above knows. As PID 1 that does nothing: then the code says it."""
+        import _signal
+
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        posix.kill(posix.getpid(), _signal.SIGINT)
+        return 128 + _signal.SIGINT
+
+    def execute(self, argv: "list[str]", path: str, env: "dict[str, str]") -> "NoReturn":
         """Give back what Python changed in itself and become the program. Raises StartError when the kernel refuses."""
         import _signal
 
@@ -127,7 +138,7 @@ class Process:
     def _fallback_home(self, uid: int, files: "Files") -> str:
         """A directory of the user's own in the first temporary directory that can be written. One that somebody else made
         there beforehand is not taken."""
-        for parent in ("/tmp", "/dev/shm", "/var/tmp"):  # noqa: S108
+        for parent in ("/tmp", "/dev/shm", "/var/tmp"):
             path = files.real(parent) + "/home-" + str(uid)
             try:
                 found = posix.lstat(path)
@@ -161,6 +172,16 @@ class _Terminable:
             import _signal
 
             _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+
+
+def where(error: BaseException) -> str:
+    """File and line of an unexpected error: enough to find it, without its text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return " at " + trace.tb_frame.f_code.co_filename.rpartition("/")[2] + ":" + str(trace.tb_lineno)
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -209,11 +230,16 @@ def _refusal(path: str, error: OSError) -> "CommandNotFound | CommandNotExecutab
     """What a shell says of an execve(2) that failed: 127 when something is missing, 126 for everything else."""
     word = error.strerror or "cannot be executed"
     if error.errno == _ENOENT:
-        return CommandNotFound(path + ": the interpreter in its first line, or its dynamic loader, is not there", "Correct its #! line in the image")
+        return CommandNotFound(
+            path + ": the interpreter in its first line, or its dynamic loader, is not there", "Correct its #! line in the image"
+        )
     if error.errno == _ENOEXEC:
         return CommandNotExecutable(
-            path + ": " + word, "It has no #! line and is no program of this machine's architecture: add a #! line, or build for this platform"
+            path + ": " + word,
+            "It has no #! line and is no program of this machine's architecture: add a #! line, or build for this platform",
         )
     if error.errno == _E2BIG:
-        return CommandNotExecutable(path + ": " + word, "Arguments and environment are larger than the kernel takes: pass large values as files")
+        return CommandNotExecutable(
+            path + ": " + word, "Arguments and environment are larger than the kernel takes: pass large values as files"
+        )
     return CommandNotExecutable(path + ": " + word, "Check its permissions and the mount options of its file system")

@@ -158,6 +158,8 @@ def _absolute(value: str) -> str:
 def _words(value: str) -> str:
     from lyftlearn_entrypoint.command import split
 
+    if "\0" in value:
+        return "it holds a NUL"
     try:
         return "" if split(value) else "it holds no word"
     except ValueError as error:

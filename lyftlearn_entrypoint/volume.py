@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lyftlearn_entrypoint.files import Files
 
-MEMORY = "/dev/shm"  # noqa: S108  tmpfs in every Docker container, and in SageMaker's
+MEMORY = "/dev/shm"
 _DATA, _DATA_NEW = "..data", "..data_tmp"
 
 

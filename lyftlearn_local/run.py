@@ -27,6 +27,7 @@ Say = Callable[[str], None]
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ")
 # Without the embedded platform the developer's own pointers to AWS are passed on too.
 _POINTERS = ("AWS_", "LYFTLEARN_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_OURS = "LYFTLEARN_LOCAL_"  # read here, no setting of the entrypoint's
 _USAGE = 2
 
 
@@ -123,7 +124,7 @@ def base_environment(environ: "dict[str, str]", pointers: "dict[str, str] | None
     """What every container has: PATH and such, and where its AWS is. `pointers` None takes the developer's own."""
     kept = {name: environ[name] for name in _KEPT if name in environ}
     if pointers is None:
-        pointers = {name: value for name, value in environ.items() if name.startswith(_POINTERS)}
+        pointers = {name: value for name, value in environ.items() if name.startswith(_POINTERS) and not name.startswith(_OURS)}
     return {**kept, **pointers}
 
 
@@ -142,6 +143,13 @@ def _sidecar(request: Request, platform: "Platform | None", say: Say) -> "Iterat
     if platform is None or request.context != container.KUBERNETES:
         yield {}
         return
+    with pod_sidecar(platform, say) as told:
+        yield told
+
+
+@contextlib.contextmanager
+def pod_sidecar(platform: Platform, say: Say) -> "Iterator[dict[str, str]]":
+    """A sidecar on 8125, or, where somebody else has it, on another port: then gives the variables that say so."""
     try:
         sidecar = Sidecar(platform.gateway.port)
         told: dict[str, str] = {}

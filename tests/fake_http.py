@@ -148,9 +148,12 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
     try:
         while data := source.recv(65536):
             target.sendall(data)
+    except OSError:
+        pass  # one side is gone: the other is told
+    try:
         target.shutdown(socket.SHUT_WR)
     except OSError:
-        pass  # one side is gone: the other will notice
+        pass  # it is gone too
 
 
 @contextmanager

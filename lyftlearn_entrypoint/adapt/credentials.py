@@ -39,7 +39,13 @@ def variables(secrets: "list[Secret]") -> "tuple[dict[str, Secret], list[str]]":
         other = chosen.get(name)
         if other is not None and other.value != secret.value:
             raise BadDocument(
-                "credentials " + other.origin + " and " + secret.origin + " both claim the variable " + show(name) + ", with different values",
+                "credentials "
+                + other.origin
+                + " and "
+                + secret.origin
+                + " both claim the variable "
+                + show(name)
+                + ", with different values",
                 "Rename one key, or give one of them an env_var_prefix, in Confidant",
             )
         chosen.setdefault(name, secret)
@@ -56,7 +62,9 @@ def files(secrets: "list[Secret]") -> "dict[str, bytes]":
         key = secret.key
         problem = file_name_problem(key)
         if problem:
-            raise BadDocument("credential " + secret.origin + ": key " + show(key) + " cannot be a file: " + problem, "Rename it in Confidant")
+            raise BadDocument(
+                "credential " + secret.origin + ": key " + show(key) + " cannot be a file: " + problem, "Rename it in Confidant"
+            )
         data = secret.value.encode("utf-8")
         if result.setdefault(key, data) != data:
             raise BadDocument(

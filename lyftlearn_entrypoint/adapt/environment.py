@@ -89,7 +89,7 @@ def staged_variables(document: "dict[str, Any]", origin: str) -> "tuple[dict[str
         if problem:
             raise BadDocument(origin + ": variable " + show(name) + ": " + problem, "Correct the document and stage it again")
         if name.startswith(PREFIX):
-            warnings.append(origin + ": " + name + " is ignored: a document does not set the entrypoint's own variables")
+            warnings.append(origin + ": " + show(name) + " is ignored: a document does not set the entrypoint's own variables")
             continue
         variables[name] = value
     return variables, warnings

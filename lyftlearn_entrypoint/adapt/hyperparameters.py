@@ -17,7 +17,9 @@ def own(data: "bytes | None", path: str) -> "dict[str, str]":
     try:
         value = parse(data)
     except NotJson as error:
-        raise BadDocument(path + ", which SageMaker wrote, is not JSON: " + str(error), "It is left as it is; look at the job's HyperParameters") from None
+        raise BadDocument(
+            path + ", which SageMaker wrote, is not JSON: " + str(error), "It is left as it is; look at the job's HyperParameters"
+        ) from None
     if not isinstance(value, dict):
         raise BadDocument(path + ", which SageMaker wrote, holds " + kind(value) + ", not an object", "It is left as it is")
     return {name: text(item) for name, item in value.items()}
@@ -42,8 +44,8 @@ def merge(fetched: "dict[str, Any]", platform: "dict[str, str]", origin: str) ->
 
 
 def document(merged: "dict[str, str]") -> bytes:
-    """hyperparameters.json: a flat object, every value a string."""
-    return dump(merged).encode("utf-8", "surrogatepass")
+    """hyperparameters.json: a flat object, every value a string. A lone surrogate stays the JSON escape that it came as."""
+    return dump(merged).encode("utf-8", "backslashreplace")
 
 
 def config_map(merged: "dict[str, str]") -> "dict[str, bytes]":

@@ -27,6 +27,9 @@ def compile_text(text: str, source: str) -> tuple[dict[str, object], list[str]]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadSettings(f"{source} line {line}: it is not YAML: {error.problem}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise BadSettings(f"{source} line {line}: it is not YAML: {error.reason}") from None
     if root is None:
         return {LINES: {}}, []
     if not isinstance(root, yaml.MappingNode):
@@ -35,21 +38,20 @@ def compile_text(text: str, source: str) -> tuple[dict[str, object], list[str]]:
     values: dict[str, object] = {}
     lines: dict[str, int] = {}
     warnings: list[str] = []
-    constructor = yaml.SafeLoader("")
     for key_node, value_node in root.value:
         line = key_node.start_mark.line + 1
-        key = constructor.construct_object(key_node)  # type: ignore[no-untyped-call]
-        if not isinstance(key, str) or key not in NAMES:
-            meant = nearest(str(key), NAMES)
+        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
+        if key not in NAMES:
+            meant = nearest(key, NAMES)
             hint = f"; is {meant!r} meant?" if meant else ""
             warnings.append(f"{source} line {line}: {key!r} is not a setting{hint}")
-            lines[str(key)] = line
-            values[str(key)] = ""
+            lines[key] = line
+            values[key] = ""
             continue
         if key in values:
             raise BadSettings(f"{source} line {line}: {key} stands twice (first in line {lines[key]})")
         try:
-            value = plain(constructor.construct_object(value_node, deep=True))  # type: ignore[no-untyped-call]
+            value = plain(_value(value_node, kinds[key]))
         except TypeError as error:
             raise BadSettings(f"{source} line {line}: {key} is {error}") from None
         problem = check(kinds[key], value) if value else ""
@@ -58,6 +60,20 @@ def compile_text(text: str, source: str) -> tuple[dict[str, object], list[str]]:
         values[key] = value
         lines[key] = line
     return {**values, LINES: lines}, warnings
+
+
+def _value(node: yaml.Node, kind: str) -> object:
+    """A node as it is written. YAML 1.1 would read the user 1000:50 as the number 60050 (base 60), and the name NO as false;
+    the one kind that knows on and off takes YAML's other words for them too."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, kind) for item in node.value]
+    if not isinstance(node, yaml.ScalarNode):
+        return node  # plain() says what it should be
+    if node.tag == "tag:yaml.org,2002:null":
+        return None
+    if node.tag == "tag:yaml.org,2002:bool" and kind == "relay":
+        return yaml.SafeLoader.bool_values[node.value.lower()]
+    return node.value
 
 
 @settings.command("compile")

@@ -70,7 +70,9 @@ def canonical(document: Mapping[str, Any]) -> bytes:
     """One form for equal documents: names sorted, compact, UTF-8."""
     data = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     if len(data) > LIMIT:
-        raise BadDocument(f"the document has {len(data)} bytes; at most {LIMIT} are taken", "Keep data in files or channels, not in this document")
+        raise BadDocument(
+            f"the document has {len(data)} bytes; at most {LIMIT} are taken", "Keep data in files or channels, not in this document"
+        )
     return data
 
 
@@ -121,9 +123,13 @@ def _put(s3: Any, bucket: str, key: str, body: bytes, kms_key_id: str | None, st
             staged.present.append(place)
             return
         kind: type[StartError] = {403: Refused, 404: Missing}.get(status, Unavailable)
-        raise kind(f"{place} cannot be written: S3 answered {status} {code}", "Check the bucket's name, and s3:PutObject for this identity") from None
+        raise kind(
+            f"{place} cannot be written: S3 answered {status} {code}", "Check the bucket's name, and s3:PutObject for this identity"
+        ) from None
     except BotoCoreError as error:
-        raise Unavailable(f"{place} cannot be written: {type(error).__name__}", "Check the network, AWS_REGION and the credentials") from None
+        raise Unavailable(
+            f"{place} cannot be written: {type(error).__name__}", "Check the network, AWS_REGION and the credentials"
+        ) from None
     staged.written.append(place)
 
 
@@ -150,12 +156,13 @@ def render(staged: Staged, form: str) -> str:
     type=click.Choice(["shell", "json", "request", "channel"]),
     default="shell",
     show_default=True,
-    help="export lines; an object of variables; a CreateTrainingJob fragment; or an InputDataConfig channel, which needs no network in the job.",
+    help="export lines; an object of variables; a CreateTrainingJob fragment; or an InputDataConfig channel, which needs no network.",
 )
 @click.option("--kms-key-id", help="Encrypt with this KMS key instead of the bucket's default.")
 def stage(to: str, environment: str | None, hyperparameters: str | None, form: str, kms_key_id: str | None) -> None:
     """Upload documents, content-addressed, and print what to pass to the API."""
     import boto3
+    from botocore.exceptions import BotoCoreError
 
     files = {name: path for name, path in ((ENVIRONMENT, environment), (HYPERPARAMETERS, hyperparameters)) if path}
     if not files:
@@ -163,7 +170,7 @@ def stage(to: str, environment: str | None, hyperparameters: str | None, form: s
     documents = {name: read_document(path, name) for name, path in files.items()}
     try:
         s3 = boto3.client("s3")
-    except Exception as error:
+    except (BotoCoreError, ValueError) as error:
         raise BadSettings(f"no S3 client can be made: {type(error).__name__}: {error}") from None
     staged = stage_documents(s3, to, documents, channel=form == "channel", kms_key_id=kms_key_id)
     for place in staged.written:

@@ -87,7 +87,7 @@ class Aws:
             if configured(self._environ, "kms") is None:
                 raise BadSettings("kms:" + operation + " needs a region and none is set", "Set AWS_REGION, or name the key by its ARN")
             region = "us-east-1"  # an endpoint that is not AWS's own takes any
-        url = endpoint(self._environ, "kms", region) + "/"
+        url = endpoint(self._environ, "kms", region)
         what = "kms:" + operation + (" with " + key_id if key_id else "") + " at " + split(url).where
         headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "TrentService." + operation}
         body = dump(fields).encode("utf-8")

@@ -157,7 +157,9 @@ class Confidant:
     def _token_refused(self, tries: int) -> Refused:
         return Refused(
             self._asked() + ": 403, the token was refused " + str(tries) + " times, each time with a fresh one",
-            "Check that LYFTLEARN_CONFIDANT_AUTH_KEY is the server's AUTH_KEY, LYFTLEARN_CONFIDANT_AUTH_CONTEXT (" + self.auth_context + ") is its"
+            "Check that LYFTLEARN_CONFIDANT_AUTH_KEY is the server's AUTH_KEY, LYFTLEARN_CONFIDANT_AUTH_CONTEXT ("
+            + self.auth_context
+            + ") is its"
             " AUTH_CONTEXT, that the clock is right, and that the server itself reaches KMS",
         )
 
@@ -174,7 +176,9 @@ class Confidant:
                 "The service may belong to another account: check that LYFTLEARN_CONFIDANT_AUTH_KEY is that account's key",
             )
         if status == 404:
-            return Missing(self._asked() + ": 404, there is none of that name", "Create the service, or correct LYFTLEARN_CONFIDANT_SERVICE")
+            return Missing(
+                self._asked() + ": 404, there is none of that name", "Create the service, or correct LYFTLEARN_CONFIDANT_SERVICE"
+            )
         if 300 <= status < 400:
             return BadSettings(
                 self._asked() + ": " + str(status) + ", a redirect, which is not followed since it would carry the token along",
@@ -189,7 +193,9 @@ class Confidant:
         name = "blind credential " + _id(credential)
         cipher = (credential.get("cipher_type"), str(credential.get("cipher_version")))
         if cipher != ("fernet", "2"):
-            raise BadDocument(name + " is encrypted as " + ascii(cipher[0])[:20] + " " + ascii(cipher[1])[:20] + "; fernet 2 is what is known")
+            raise BadDocument(
+                name + " is encrypted as " + ascii(cipher[0])[:20] + " " + ascii(cipher[1])[:20] + "; fernet 2 is what is known"
+            )
         keys, pairs = credential.get("data_key"), credential.get("credential_pairs")
         context = (credential.get("metadata") or {}).get("context")
         region = self._region or ""
@@ -197,7 +203,9 @@ class Confidant:
             if not isinstance(part, dict) or region not in part:
                 raise BadDocument(
                     name + " was not encrypted for region " + (region or "(none is set)"),
-                    "It is there for: " + (", ".join(sorted(keys)) if isinstance(keys, dict) else "none") + ". Store it for this region too",
+                    "It is there for: "
+                    + (", ".join(sorted(keys)) if isinstance(keys, dict) else "none")
+                    + ". Store it for this region too",
                 )
         try:
             ciphertext = a2b_base64(keys[region])  # type: ignore[index]
@@ -258,7 +266,9 @@ def _secrets(credential: "dict[str, Any]", pairs: object, prefix: str) -> "list[
         elif isinstance(value, (bool, int, float)):
             text = dump([value])[1:-1]  # its JSON text
         else:
-            raise BadDocument("Confidant's reply: " + ascii(key) + " of credential " + origin + " is " + kind(value) + ", not a plain value")
+            raise BadDocument(
+                "Confidant's reply: " + ascii(key) + " of credential " + origin + " is " + kind(value) + ", not a plain value"
+            )
         result.append(Secret(key, prefix.upper() + key.upper(), text, origin))
     return result
 

@@ -48,15 +48,15 @@ def endpoint(environ: "dict[str, str]", service: str, region: str) -> str:
     if not is_region(region):
         raise BadSettings("the AWS region is not one: only lower-case letters, digits and - may stand in it", "Correct AWS_REGION")
     _, suffix, dual_suffix = next(entry for entry in _PARTITIONS if region.startswith(entry[0]))
-    name = service
+    fips, dual = _flag(environ, "AWS_USE_FIPS_ENDPOINT"), _flag(environ, "AWS_USE_DUALSTACK_ENDPOINT")
+    if fips and service == "s3" and region.startswith("cn-"):
+        raise BadSettings("S3 has no FIPS endpoint in " + region, "Unset AWS_USE_FIPS_ENDPOINT")
     # STS in GovCloud is FIPS under its plain name (endpoint rules of sts).
-    if _flag(environ, "AWS_USE_FIPS_ENDPOINT") and not (service == "sts" and region.startswith("us-gov-")):
-        name += "-fips"
-    if _flag(environ, "AWS_USE_DUALSTACK_ENDPOINT"):
-        if service != "s3":
-            return "https://" + name + "." + region + "." + dual_suffix
+    plain = not fips or (service == "sts" and region.startswith("us-gov-") and not dual)
+    name = service if plain else service + "-fips"
+    if dual and service == "s3":
         name += ".dualstack"
-    return "https://" + name + "." + region + "." + suffix
+    return "https://" + name + "." + region + "." + (dual_suffix if dual and service != "s3" else suffix)
 
 
 def s3_url(environ: "dict[str, str]", region: str, bucket: str, key: str, version_id: "str | None") -> str:

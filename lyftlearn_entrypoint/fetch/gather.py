@@ -1,16 +1,12 @@
 """Everything that a start fetches, side by side, under one deadline."""
 
-import _thread
-import time
-
-from lyftlearn_entrypoint.deadline import Deadline
 from lyftlearn_entrypoint.errors import BadSettings, StartError, Unavailable
+from lyftlearn_entrypoint.fetch.parallel import OPTIONAL, Task, run_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lyftlearn_entrypoint.context import Context
+    from lyftlearn_entrypoint.deadline import Deadline
     from lyftlearn_entrypoint.fetch.aws import Aws
     from lyftlearn_entrypoint.fetch.confidant import Secret
     from lyftlearn_entrypoint.fetch.staged import Document
@@ -31,78 +27,6 @@ _CREDENTIAL_VARIABLES = (
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_CONFIG_FILE",
 )
-
-OPTIONAL = ("statsd",)  # metrics never stop a start
-LINGER = 2.0  # seconds
-
-
-class Task:
-    """One thing to fetch: the step it belongs to, what it asks (for messages), and the function that does it."""
-
-    __slots__ = ("asks", "ended", "error", "result", "run", "started", "step")
-
-    def __init__(self, step: str, asks: str, run: "Callable[[], object]") -> None:
-        self.step = step
-        self.asks = asks
-        self.run = run
-        self.result: object = None
-        self.error: StartError | None = None
-        self.started = self.ended = 0.0
-
-    @property
-    def milliseconds(self) -> int:
-        return round((self.ended - self.started) * 1000)
-
-
-def run_all(tasks: "list[Task]", deadline: "Deadline", fatal: "Callable[[Task], bool]") -> "list[Task]":
-    """Run all tasks in threads and return those that ended. Returns at the deadline, or as soon as a task failed whose failure
-    is `fatal`, whatever still runs: a name lookup cannot be interrupted, and need not be, since exec or exit ends it.
-
-    Optional tasks (the metrics gateway's name) get LINGER seconds more than the others, not the whole deadline.
-    """
-    ended: list[Task] = []
-    wake = _thread.allocate_lock()
-    wake.acquire()
-
-    def work(task: Task) -> None:
-        task.started = time.monotonic()
-        try:
-            task.result = task.run()
-        except StartError as error:
-            task.error = error
-        except Exception as error:  # a defect must end the start with a line, not hang it; its text might hold a value
-            task.error = StartError(
-                task.asks + ": unexpected " + type(error).__name__ + _where(error), "This is a defect of the entrypoint: report this line"
-            )
-        task.ended = time.monotonic()
-        ended.append(task)
-        try:
-            wake.release()
-        except RuntimeError:
-            pass  # already awake
-
-    for task in tasks:
-        _thread.start_new_thread(work, (task,))
-    needed = [task for task in tasks if task.step not in OPTIONAL]
-    until = deadline
-    while len(ended) < len(tasks):
-        if any(task.error is not None and fatal(task) for task in list(ended)):
-            break
-        if until is deadline and all(task in ended for task in needed):
-            until = Deadline(min(LINGER, deadline.remaining()))
-        if not wake.acquire(timeout=until.remaining()) and until.passed():
-            break
-    return list(ended)
-
-
-def _where(error: BaseException) -> str:
-    """File and line of an unexpected error: enough to find it, without its text."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    return " at " + trace.tb_frame.f_code.co_filename.rpartition("/")[2] + ":" + str(trace.tb_lineno)
 
 
 class Fetch:
@@ -138,7 +62,11 @@ class Fetch:
     def run(self) -> "list[StartError]":
         """Fill the inputs. Returns the errors that were let pass (Studio); raises StartError for the others."""
         passed: list[StartError] = []
-        for step, collect in (("hyperparameters", self._hyperparameters), ("environment", self._environment), ("credentials", self._credentials)):
+        for step, collect in (
+            ("hyperparameters", self._hyperparameters),
+            ("environment", self._environment),
+            ("credentials", self._credentials),
+        ):
             if step in self.steps:
                 try:
                     collect()
@@ -150,26 +78,27 @@ class Fetch:
         needed = [task for task in self.tasks if task.step not in OPTIONAL]
         if needed and self._isolated():
             raise Unavailable(
-                "no network: this job has no AWS credentials, as under network isolation, and it needs " + " and ".join(t.asks for t in needed),
+                "no network: this job has no AWS credentials, as under network isolation, and it needs "
+                + " and ".join(t.asks for t in needed),
                 "Pass the documents as an input channel named lyftlearn (`lyftlearn stage --print channel`) and unset what needs the network, "
                 "or run the job without network isolation",
             )
         ended = run_all(self.tasks, self.deadline, lambda task: not self._forgiven(task.step))
         self.spans += [(task.step, task.started, task.ended) for task in ended]
-        errors = [self._unfinished(task) if task not in ended else task.error for task in self.tasks]
-        if any(task in ended and task.error is not None and not self._forgiven(task.step) for task in self.tasks):
+        outcomes = [(task, task.error if task in ended else self._unfinished(task)) for task in self.tasks]
+        if any(task in ended and error is not None and not self._forgiven(task.step) for task, error in outcomes):
             # Another task that was still under way when this one failed is not to blame.
-            errors = [error if task in ended else None for task, error in zip(self.tasks, errors)]
-        fatal = [error for task, error in zip(self.tasks, errors) if error is not None and not self._forgiven(task.step)]
+            outcomes = [(task, error) for task, error in outcomes if task in ended]
+        fatal = [error for task, error in outcomes if error is not None and not self._forgiven(task.step)]
         if fatal:
             raise _together(fatal)
-        for task, error in zip(self.tasks, errors):
-            if error is None:
+        for task, failure in outcomes:
+            if failure is None:
                 self._take(task)
-            elif task.step == "statsd":
-                self.log.warning("statsd: " + str(error), step="statsd")
+            elif task.step in OPTIONAL:
+                self.log.warning(task.step + ": " + str(failure), step=task.step)
             else:
-                passed.append(error)
+                passed.append(failure)
         return passed
 
     def _forgiven(self, step: str) -> bool:
@@ -236,15 +165,8 @@ class Fetch:
         from lyftlearn_entrypoint.fetch.confidant import Confidant
 
         aws = self._aws()
-        source = Confidant(
-            url,
-            *(self.settings[name] for name in names),
-            http=aws.http,
-            deadline=self.deadline,
-            encrypt=aws.kms_encrypt,
-            decrypt=aws.kms_decrypt,
-            region=aws.region,
-        )
+        service, auth_key, auth_context = (self.settings[name] for name in names)
+        source = Confidant(url, service, auth_key, auth_context, aws.http, self.deadline, aws.kms_encrypt, aws.kms_decrypt, aws.region)
         prefix = self.settings["credentials_prefix"]
         self.tasks.append(Task("credentials", str(source), lambda: source.secrets(prefix)))
 

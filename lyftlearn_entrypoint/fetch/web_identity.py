@@ -48,7 +48,7 @@ def assume(
         }
         body = "&".join(name + "=" + quote(value) for name, value in fields.items()).encode("ascii")
         headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "Accept": "application/xml"}
-        return http.request("POST", base + "/", headers, body, limit=1 << 16, read_timeout=5.0)
+        return http.request("POST", base, headers, body, limit=1 << 16, read_timeout=5.0)
 
     reply = ask(what, deadline, send)
     if reply.status != 200:

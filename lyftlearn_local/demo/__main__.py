@@ -24,8 +24,9 @@ _SERVICE = "screening-training"
 class Demo:
     """One run, told line by line."""
 
-    def __init__(self, examples: Path, environ: "dict[str, str]") -> None:
+    def __init__(self, examples: Path, environ: "dict[str, str]", mounts: bool) -> None:
         self.examples = examples
+        self.mounts = mounts
         self.environ = environ
         self.began = time.monotonic()
         self.colour = table.colour(environ)
@@ -64,8 +65,7 @@ class Demo:
 
     def run(self) -> bool:
         """True when everything was the same each way. Raises ways.Failed and what a platform's start raises."""
-        mounts = private_mounts()
-        if not mounts:
+        if not self.mounts:
             self.say("no private mount namespace here: /opt/ml and the ConfigMap are below a temporary directory, told by LYFTLEARN_ROOT")
         words = launcher()
         environment, hyperparameters = inputs.environment(), inputs.hyperparameters()
@@ -78,7 +78,7 @@ class Demo:
             self.limits(environment, hyperparameters)
             path = f"{Path(sys.executable).parent}:{self.environ.get('PATH', '/usr/bin:/bin')}"
             base = {"PATH": path, "LANG": "C.UTF-8"}
-            scene = ways.Scene(platform, secrets, _SERVICE, base, words, mounts, self.examples, self.say)
+            scene = ways.Scene(platform, secrets, _SERVICE, base, words, self.mounts, self.examples, self.say)
             self.say("train.py as a pod")
             pod = ways.as_pod(scene, environment, hyperparameters)
             self.say("train.py as a SageMaker training job")
@@ -130,8 +130,9 @@ class Demo:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="demo", description="One unchanged program: as a pod, a training job, a notebook.")
     parser.add_argument("--examples", type=Path, default=Path("examples"), help="directory of train.py and serve.py")
-    examples = parser.parse_args().examples.resolve()
-    demo = Demo(examples, dict(os.environ))
+    parser.add_argument("--no-mounts", action="store_true", help="as where the kernel allows no private mount namespace")
+    options = parser.parse_args()
+    demo = Demo(options.examples.resolve(), dict(os.environ), not options.no_mounts and private_mounts())
     try:
         same = demo.run()
     except (ways.Failed, Unusable, DidNotStart, CannotBuild) as error:

@@ -12,10 +12,10 @@ from lyftlearn_local import artifacts, container
 from lyftlearn_local.container import Container, Passed, contain
 from lyftlearn_local.demo.clock import start_seconds
 from lyftlearn_local.demo.inputs import Secrets
-from lyftlearn_local.gateway import Counts, Sidecar
+from lyftlearn_local.gateway import Counts
 from lyftlearn_local.job import Job
 from lyftlearn_local.platform import Platform
-from lyftlearn_local.run import free_port, text
+from lyftlearn_local.run import free_port, pod_sidecar, text
 
 _CONFIGMAP = "/etc/hyperparameters"
 _POD_MODEL = "/opt/model"
@@ -93,16 +93,10 @@ class Scene:
 def as_pod(scene: Scene, environment: "dict[str, str]", hyperparameters: "dict[str, Any]") -> Seen:
     """(a) As a Kubernetes pod would have it."""
     made = scene.pod(["python", str(scene.examples / "train.py")], environment, hyperparameters)
-    try:
-        sidecar = Sidecar(scene.platform.gateway.port)
-    except OSError:
-        raise Failed("kubernetes: port 8125 on 127.0.0.1 is taken, and a pod's StatsD sidecar listens there") from None
-    try:
-        with scene.job(made) as job:
-            printed, start = scene.finish(job, job.root / "stdout")
-            report = json.loads((job.real(_POD_MODEL) / "report.json").read_text())
-    finally:
-        sidecar.stop()
+    with pod_sidecar(scene.platform, scene.say) as told, scene.job(made) as job:
+        made.environ.update(told)
+        printed, start = scene.finish(job, job.root / "stdout")
+        report = json.loads((job.real(_POD_MODEL) / "report.json").read_text())
     return Seen(report, printed, scene.platform.gateway.take(), start, [])
 
 

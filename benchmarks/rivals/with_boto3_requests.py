@@ -21,7 +21,9 @@ def main() -> None:
         KeyId=env["LYFTLEARN_CONFIDANT_AUTH_KEY"], Plaintext=json.dumps(payload).encode(), EncryptionContext=context
     )["CiphertextBlob"]
     reply = requests.get(
-        f"{env['LYFTLEARN_CONFIDANT_URL']}/v1/services/{service}", auth=("2/service/" + service, base64.b64encode(blob).decode()), timeout=15
+        f"{env['LYFTLEARN_CONFIDANT_URL']}/v1/services/{service}",
+        auth=("2/service/" + service, base64.b64encode(blob).decode()),
+        timeout=15,
     )
     reply.raise_for_status()
     for credential in reply.json()["credentials"]:

@@ -1,0 +1,299 @@
+"""`lyftlearn local run`: each context as the real platform would make it, through the installed entrypoint."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from lyftlearn_local.container import ENDPOINT, TRAINING, Container, Passed, contain
+from lyftlearn_local.job import Job, private_mounts
+from lyftlearn_local.run import launcher
+
+MOUNTS = private_mounts()
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+LOOK = """
+import json, os, sys
+files = {}
+for top in ("/opt/ml", "/etc/hyperparameters"):
+    for directory, _, names in os.walk(top):
+        for name in names:
+            files[directory + "/" + name] = open(directory + "/" + name).read()
+print(json.dumps({"environ": dict(os.environ), "files": files, "argv": sys.argv[1:]}))
+"""
+
+
+@pytest.fixture
+def needs_mounts(need: "object") -> None:
+    assert callable(need)
+    need(MOUNTS, "the kernel allows no private mount namespace here")
+
+
+def local(*words: str, cwd: Path, **more: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", "from lyftlearn_entrypoint.cli import main; main()", "local", "run", *words]
+    environ = {"PATH": PATH, "HOME": str(cwd), "SECRET_OF_THE_DEVELOPER": "1", **more}
+    return subprocess.run(command, env=environ, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def seen(done: "subprocess.CompletedProcess[str]") -> "dict[str, dict[str, str]]":
+    assert done.returncode == 0, done.stderr
+    found: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.usefixtures("needs_mounts")
+def test_a_training_job_has_what_sagemaker_gives(tmp_path: Path) -> None:
+    (tmp_path / "env.json").write_text(json.dumps({"LONG": "x" * 4000, "dotted.name": "a\nb"}))
+    (tmp_path / "hp.json").write_text(json.dumps({"nested": {"b": 1, "a": [True]}, "text": "plain", "lr": 1}))
+    (tmp_path / "secrets.json").write_text(json.dumps({"password": "p"}))
+    (tmp_path / "look.py").write_text(LOOK)
+    documents = ("--environment", "env.json", "--hyperparameters", "hp.json", "--credentials", "secrets.json")
+    own = ("--env", "SMALL=1", "--hyperparameter", "lr=0.5", "--name", "my-job")
+    done = local("--context", "sagemaker-training", *documents, *own, "--", "python", "look.py", "two words", cwd=tmp_path)
+    program = seen(done)
+    environ, files = program["environ"], program["files"]
+
+    assert environ["TRAINING_JOB_ARN"] == "arn:aws:sagemaker:us-east-1:123456789012:training-job/my-job"
+    assert environ["LYFTLEARN_CONTEXT"] == "sagemaker-training"
+    assert (environ["LONG"], environ["dotted.name"], environ["SMALL"]) == ("x" * 4000, "a\nb", "1")
+    assert environ["CREDENTIALS_PASSWORD"] == "p"
+    assert "SECRET_OF_THE_DEVELOPER" not in environ
+    assert "AWS_CONTAINER_CREDENTIALS_FULL_URI" in environ
+    assert "LYFTLEARN_ENV_URI" not in environ
+    assert program["argv"] == ["two words"]
+    hyperparameters = json.loads(files["/opt/ml/input/config/hyperparameters.json"])
+    assert hyperparameters == {"lr": "0.5", "nested": '{"b":1,"a":[true]}', "text": "plain"}
+    assert files["/etc/hyperparameters/lr"] == "0.5"
+    resources = json.loads(files["/opt/ml/input/config/resourceconfig.json"])
+    assert resources["current_group_name"] == "homogeneousCluster"
+    assert resources["topology"] is None
+
+
+@pytest.mark.usefixtures("needs_mounts")
+def test_nothing_of_a_job_stays_on_the_machine(tmp_path: Path) -> None:
+    before = {place: os.path.lexists(place) for place in ("/opt/ml", "/etc/hyperparameters", "/opt/ml/model/m")}
+    (tmp_path / "hp.json").write_text('{"a": 1}')
+    script = "cat /etc/hyperparameters/a && touch /opt/ml/model/m"
+    done = local("--context", "sagemaker-training", "--hyperparameters", "hp.json", "--", "sh", "-c", script, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "1"), done.stderr
+    assert {place: os.path.lexists(place) for place in before} == before
+
+
+@pytest.mark.usefixtures("needs_mounts")
+def test_a_model_is_packed_uploaded_and_kept(tmp_path: Path) -> None:
+    script = "mkdir /opt/ml/model/sub; echo weights > /opt/ml/model/sub/w"
+    words = ("--context", "sagemaker-training", "--json", "--output", "kept", "--", "sh", "-c", script)
+    done = local(*words, cwd=tmp_path)
+    facts = json.loads(done.stdout)
+    assert facts["status"] == "Completed"
+    assert facts["artifacts"] == ["s3://lyftlearn-local/local-job/output/model.tar.gz", "kept/model.tar.gz"]
+    with tarfile.open(tmp_path / "kept" / "model.tar.gz") as archive:
+        assert sorted(archive.getnames()) == ["sub", "sub/w"]
+
+
+@pytest.mark.usefixtures("needs_mounts")
+def test_a_pod_has_values_injected_and_files_mounted(tmp_path: Path) -> None:
+    (tmp_path / "env.json").write_text(json.dumps({"LONG": "x" * 4000}))
+    (tmp_path / "hp.json").write_text(json.dumps({"nested": {"b": 1}}))
+    (tmp_path / "secrets.json").write_text(json.dumps({"password": "p", "port": 1, "gone": None}))
+    (tmp_path / "look.py").write_text(LOOK)
+    documents = ("--environment", "env.json", "--hyperparameters", "hp.json", "--credentials", "secrets.json")
+    program = seen(local("--context", "kubernetes", *documents, "--", "python", "look.py", cwd=tmp_path))
+    environ = program["environ"]
+    assert (environ["LONG"], environ["CREDENTIALS_PASSWORD"], environ["CREDENTIALS_PORT"]) == ("x" * 4000, "p", "1")
+    assert "CREDENTIALS_GONE" not in environ
+    assert environ["KUBERNETES_SERVICE_HOST"]
+    assert environ["LYFTLEARN_CONTEXT"] == "kubernetes"
+    assert program["files"]["/etc/hyperparameters/nested"] == '{"b":1}'
+    assert any("/.." in name for name in program["files"])
+
+
+def test_a_pod_counts_through_its_sidecar(tmp_path: Path) -> None:
+    script = (
+        "import os, socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+        "s.sendto(b'seen:1|c', ('127.0.0.1', int(os.environ.get('STATSD_PORT', '8125'))))"
+    )
+    done = local("--context", "kubernetes", "--json", "--", "python", "-c", script, cwd=tmp_path)
+    assert json.loads(done.stdout)["statsd"]["metrics"] == {"seen": 1}, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("context", "name"),
+    [("sagemaker-processing", ""), ("sagemaker-transform", "TRANSFORM_JOB_ARN"), ("sagemaker-endpoint", "SAGEMAKER_BIND_TO_PORT")],
+)
+def test_the_entrypoint_sees_the_context_by_its_evidence(context: str, name: str, tmp_path: Path) -> None:
+    script = "import os; print(os.environ['LYFTLEARN_CONTEXT'], os.environ.get(%r) != None)" % name
+    done = local("--context", context, "--", "python", "-c", script, cwd=tmp_path)
+    assert done.stdout == f"{context} {bool(name)}\n", done.stderr
+
+
+def test_studio_has_its_variables_and_they_win(tmp_path: Path) -> None:
+    script = 'env | grep -E "^(OWN|SAGEMAKER_|LYFTLEARN_C)" | sort'
+    own = ("--env", "SAGEMAKER_SPACE_NAME=mine", "--env", "OWN=1")
+    done = local("--context", "studio", *own, "--", "sh", "-c", script, cwd=tmp_path)
+    assert done.stdout.splitlines() == [
+        "LYFTLEARN_CONTEXT=studio",
+        "OWN=1",
+        "SAGEMAKER_APP_TYPE=JupyterLab",
+        "SAGEMAKER_SPACE_NAME=local-space",
+    ], done.stderr
+
+
+def test_a_trial_keeps_its_sampled_values(tmp_path: Path) -> None:
+    (tmp_path / "hp.json").write_text('{"lr": 9, "other": 1}')
+    passed = ("--tuning", "--hyperparameters", "hp.json", "--hyperparameter", "lr=0.1")
+    script = "cat $LYFTLEARN_HYPERPARAMETERS_FILE"
+    done = local("--context", "sagemaker-training", *passed, "--", "sh", "-c", script, cwd=tmp_path)
+    assert json.loads(done.stdout) == {"lr": "0.1", "other": "1", "_tuning_objective_metric": "objective"}, done.stderr
+    assert "LYFTLEARN_TRAIN_COMMAND holds yours" in done.stderr
+
+
+def test_what_the_api_would_refuse_is_exit_2_and_nothing_runs(tmp_path: Path) -> None:
+    words = ("--env", "V=" + "x" * 257, "--env", "a.b=1", "--", "touch", "ran")
+    done = local("--context", "sagemaker-processing", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert "CreateProcessingJob Environment 'V': 257 characters, the API takes 256; pass it with `lyftlearn stage`" in lines[0]
+    assert "name 'a.b'" in lines[1]
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(("ending", "code"), [("exit 7", 7), ("kill -9 $$", 137), ("kill -TERM $$", 143)])
+def test_the_exit_code_is_the_programs(ending: str, code: int, tmp_path: Path) -> None:
+    done = local("--context", "sagemaker-training", "--", "sh", "-c", ending, cwd=tmp_path)
+    assert done.returncode == code
+    assert f"FailureReason: AlgorithmError: , exit code: {code}" in done.stderr
+
+
+def test_a_failed_start_is_read_back_from_the_failure_file(tmp_path: Path) -> None:
+    done = local("--context", "sagemaker-training", "--", "no-such-program", cwd=tmp_path)
+    assert done.returncode == 127
+    [reason] = [line for line in done.stderr.splitlines() if "FailureReason" in line]
+    assert "no-such-program" in reason
+    assert reason.endswith("exit code: 127")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_is_the_real_stop_sequence(number: signal.Signals, tmp_path: Path) -> None:
+    script = "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.05; done"
+    words = ["local", "run", "--context", "sagemaker-endpoint", "--", "sh", "-c", script]
+    command = [sys.executable, "-c", "from lyftlearn_entrypoint.cli import main; main()", *words]
+    environ = {"PATH": PATH, "HOME": str(tmp_path)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("caught\n", 5)
+    assert f"{number.name}: SIGTERM, and SIGKILL in 30 s" in err
+    assert "exit code 5" in err
+    assert "Stopped" in err
+
+
+def test_a_platform_that_runs_already_is_used_by_its_printed_variables(tmp_path: Path) -> None:
+    (tmp_path / "env.json").write_text('{"FROM_S3": "x"}')
+    (tmp_path / "secrets.json").write_text('{"password": "p"}')
+    main = [sys.executable, "-c", "from lyftlearn_entrypoint.cli import main; main()", "local", "platform"]
+    environ = {"PATH": PATH, "HOME": os.environ["HOME"]}
+    with subprocess.Popen(
+        [*main, "--print", "json", "--credentials", "secrets.json"],
+        env=environ,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as platform:
+        assert platform.stdout is not None
+        printed = ""
+        while not printed.endswith("}\n"):
+            line = platform.stdout.readline()
+            assert line
+            printed += line
+        variables = json.loads(printed)
+        words = ("--context", "sagemaker-training", "--no-platform", "--environment", "env.json")
+        done = local(*words, "--", "sh", "-c", "echo $FROM_S3 $CREDENTIALS_PASSWORD; echo m > /opt/ml/model/m", cwd=tmp_path, **variables)
+        platform.send_signal(signal.SIGTERM)
+        assert platform.wait(30) == 0
+    assert done.stdout == "x p\n", done.stderr
+    assert "warning" not in done.stderr
+
+
+def container(command: "list[str]", context: str = TRAINING) -> Container:
+    return contain(context, "job", Passed({}, {}, command), {"PATH": PATH}, "", 1)
+
+
+def test_a_program_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
+    pids = tmp_path / "pid"
+    made = container(["sh", "-c", f"trap '' TERM; sleep 300 & echo $! > {pids}; echo $! >&2; sleep 300; sleep 300"])
+    made.grace = 0.5
+    said: list[str] = []
+    with Job(made, launcher(), MOUNTS, said.append) as job:
+        job.start()
+        while not (pids.exists() and pids.read_text().strip()):
+            assert job.process is not None
+            assert job.process.poll() is None
+        ended = job.wait(stop_after=0.1)
+    assert (ended.code, ended.killed, ended.status) == (137, True, "Stopped")
+    assert said[-1] == "still running 0.5 s after SIGTERM: SIGKILL"
+    stat = Path(f"/proc/{pids.read_text().strip()}/stat")
+    assert not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def test_the_program_is_our_own_child() -> None:
+    made = container(["sh", "-c", "echo $PPID $$ > ${OUT}"])
+    with Job(made, launcher(), MOUNTS, print) as job:
+        made.environ["OUT"] = str(job.root / "pids")
+        job.start()
+        job.wait()
+        assert job.process is not None
+        assert (job.root / "pids").read_text().split() == [str(os.getpid()), str(job.process.pid)]
+
+
+def test_reasons_are_cut_as_the_api_cuts_them() -> None:
+    with Job(container(["true"]), [], False, print) as job:
+        (job.real("/opt/ml/output") / "failure").write_text("é" * 2000)
+        reason = job.reason(1)
+        assert len(reason) == 1024
+        assert reason.startswith("AlgorithmError: é")
+        assert job.reason(0) == ""
+    with Job(container(["true"], "sagemaker-processing"), [], False, print) as job:
+        message = job.real("/opt/ml/output") / "message"
+        message.write_text("é" * 2000)
+        assert job.reason(0) == "é" * 512
+        message.write_bytes(b"\xff")
+        assert job.reason(0).startswith("ClientError")
+
+
+def test_without_mounts_the_entrypoint_works_below_a_root_and_it_is_said(tmp_path: Path) -> None:
+    made = container(["sh", "-c", "cat $LYFTLEARN_HYPERPARAMETERS_FILE > $OUT"])
+    made.files["/opt/ml/input/config/hyperparameters.json"] = b'{"a":"1"}'
+    with Job(made, launcher(), False, print) as job:
+        made.environ["OUT"] = str(tmp_path / "out")
+        assert "no private mount namespace" in job.difference()
+        assert str(job.root) in job.difference()
+        job.start()
+        assert job.wait().code == 0
+    assert (tmp_path / "out").read_text() == '{"a":"1"}'
+
+
+def test_a_port_that_somebody_has_is_not_taken_for_the_sidecar(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        try:
+            other.bind(("127.0.0.1", 8125))
+        except OSError:
+            pass  # somebody has it already: as good
+        done = local("--context", "kubernetes", "--", "sh", "-c", "echo $STATSD_HOST:$STATSD_PORT", cwd=tmp_path)
+    assert "port 8125 is taken" in done.stderr
+    assert done.stdout.startswith("127.0.0.1:")
+    assert done.stdout.strip() != "127.0.0.1:8125"
+
+
+def test_hosting_stops_after_thirty_seconds_and_jobs_after_two_minutes() -> None:
+    assert container(["true"], ENDPOINT).grace == 30
+    assert container(["true"]).grace == 120
