@@ -10,7 +10,10 @@ from lyftlearn_entrypoint.volume import make_directories, replace_file, write_vo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lyftlearn_entrypoint.adapt.identity import User
+    from lyftlearn_entrypoint.errors import StartError
     from lyftlearn_entrypoint.files import Files
     from lyftlearn_entrypoint.launch import Launch
     from lyftlearn_entrypoint.log import Log
@@ -19,8 +22,11 @@ _PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 _FIFO, _CHARACTER, _DIRECTORY, _TYPE = 0o010000, 0o020000, 0o040000, 0o170000
 
 
-def apply(launch: "Launch", files: "Files", log: "Log") -> None:
-    """Do what the plan says, in the order in which each part needs the ones before. Raises StartError."""
+def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[StartError], bool]") -> None:
+    """Do what the plan says, in the order in which each part needs the ones before. Raises StartError.
+
+    `forgive` may let the start go on without a volume that cannot be written.
+    """
     user = launch.user
     owner = (user.uid, user.gid) if launch.switch else None
     if launch.make_home:
@@ -34,10 +40,13 @@ def apply(launch: "Launch", files: "Files", log: "Log") -> None:
         try:
             place = write_volume(directory, volume.files, volume.mode, owner, files, volume.memory)
         except OSError as error:
-            raise BadSettings(
+            refusal = BadSettings(
                 variable(volume.step + "_dir") + ": " + directory + " cannot be written: " + (error.strerror or str(error)),
                 "Name a directory that can be made or written here",
-            ) from None
+            )
+            if forgive(refusal):
+                continue
+            raise refusal from None
         where = directory if place == directory else directory + " (on tmpfs)"
         log.info(volume.step + ": " + str(len(volume.files)) + " files in " + where, step=volume.step, files=len(volume.files))
     if launch.switch:

@@ -21,7 +21,7 @@ def main() -> None:
     process = Process.current()
     process.guard_streams()
     # At once: a thread may still hang in a name lookup, and there is nothing to flush.
-    posix._exit(Start(process).run())
+    posix._exit(Start(process).run())  # noqa: SLF001
 
 
 class Start:
@@ -61,7 +61,7 @@ class Start:
         self.check_early(command, settings, host, switch)
         inputs = self.fetch(settings)
         with self.span("plan"):
-            launch = plan(command, self.context, settings, self.process.environ, inputs, host, switch)
+            launch = plan(command, self.context, settings, self.process.environ, inputs, host, switch, self.forgive)
         for warning in launch.warnings:
             self.log.warning(warning)
         for note in launch.notes:
@@ -122,10 +122,17 @@ class Start:
                 passed = fetch.run()
         finally:
             self.spans += fetch.spans
-        self.passed = passed
         for error in passed:
-            self.log.warning("this start goes on without it: " + str(error), code=error.code)
+            self.forgive(error)
         return inputs
+
+    def forgive(self, error: StartError) -> bool:
+        """In Studio a start goes on without what failed, and says so; elsewhere it fails."""
+        if self.context.name != STUDIO:
+            return False
+        self.passed.append(error)
+        self.log.warning("this start goes on without it: " + str(error), code=error.code)
+        return True
 
     def check_path(self, launch: Launch) -> None:
         """What execve(2) would refuse is found out before anything is applied."""
@@ -138,7 +145,7 @@ class Start:
             from lyftlearn_entrypoint.apply import apply
 
             with self.span("apply"):
-                apply(launch, self.files, self.log)
+                apply(launch, self.files, self.log, self.forgive)
         if self.context.name == STUDIO:
             from lyftlearn_entrypoint.notice import leave_notice
 

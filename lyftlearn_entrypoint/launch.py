@@ -7,6 +7,7 @@ need is imported where a step needs it: each module costs 0.1 to 0.4 ms.
 from lyftlearn_entrypoint import context as contexts
 from lyftlearn_entrypoint.adapt.environment import Environment, staged_variables
 from lyftlearn_entrypoint.adapt.identity import home_variables
+from lyftlearn_entrypoint.errors import StartError
 from lyftlearn_entrypoint.settings_table import TABLE, variable
 
 TYPE_CHECKING = False
@@ -138,31 +139,35 @@ class Launch:
 
 
 def plan(
-    command: "Command", context: "Context", settings: "Settings", environ: "dict[str, str]", inputs: Inputs, host: Host, switch: bool
+    command: "Command",
+    context: "Context",
+    settings: "Settings",
+    environ: "dict[str, str]",
+    inputs: Inputs,
+    host: Host,
+    switch: bool,
+    forgive: "Callable[[StartError], bool]" = lambda error: False,
 ) -> Launch:
-    """The Launch of a start. Pure. Raises BadDocument (65) for documents and credentials that cannot be carried out."""
+    """The Launch of a start. Pure, but for what `forgive` does with an error: True lets the start go on without that step.
+
+    Raises BadDocument (65) for documents and credentials that cannot be carried out.
+    """
     launch = Launch(command, host.user)
     launch.switch = switch
     environment = Environment(environ, settings.keep)
     ran: set[str] = set()
 
-    if inputs.environment is not None:
-        ran.add("environment")
-        staged, warnings = staged_variables(inputs.environment.value, inputs.environment.origin)
-        launch.warnings += warnings
-        for name, value in staged.items():
-            environment.put(name, value, "staged environment")
-    if inputs.secrets is not None:
-        from lyftlearn_entrypoint.adapt import credentials
-
-        ran.add("credentials")
-        chosen, warnings = credentials.variables(inputs.secrets)
-        launch.warnings += warnings
-        for name, secret in chosen.items():
-            environment.put(name, secret.value or "", "credential " + secret.origin)
-        if settings["credentials_dir"]:
-            files = credentials.files(inputs.secrets)
-            launch.volumes.append(Volume("credentials", settings["credentials_dir"], files, 0o400, memory=True))
+    for step, given, carry in (
+        ("environment", inputs.environment, _plan_environment),
+        ("credentials", inputs.secrets, _plan_credentials),
+    ):
+        if given is not None:
+            try:
+                carry(launch, environment, settings, inputs)
+                ran.add(step)
+            except StartError as error:
+                if not forgive(error):
+                    raise
     if environment.overwritten:
         launch.notes.append("overwritten: " + ", ".join(sorted(set(environment.overwritten))))
     launch.notes += environment.notes
@@ -192,6 +197,29 @@ def plan(
     launch.env = environment.variables
     launch.origins = environment.origins
     return launch
+
+
+def _plan_environment(launch: Launch, environment: Environment, settings: "Settings", inputs: Inputs) -> None:
+    document = inputs.environment
+    if document is None:
+        return
+    staged, warnings = staged_variables(document.value, document.origin)
+    launch.warnings += warnings
+    for name, value in staged.items():
+        environment.put(name, value, "staged environment")
+
+
+def _plan_credentials(launch: Launch, environment: Environment, settings: "Settings", inputs: Inputs) -> None:
+    from lyftlearn_entrypoint.adapt import credentials
+
+    secrets = inputs.secrets or []
+    chosen, warnings = credentials.variables(secrets)
+    files = credentials.files(secrets) if settings["credentials_dir"] else None
+    launch.warnings += warnings
+    for name, secret in chosen.items():
+        environment.put(name, secret.value or "", "credential " + secret.origin)
+    if files is not None:
+        launch.volumes.append(Volume("credentials", settings["credentials_dir"], files, 0o400, memory=True))
 
 
 def _plan_hyperparameters(launch: Launch, environment: Environment, settings: "Settings", inputs: Inputs) -> None:

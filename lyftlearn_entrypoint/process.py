@@ -103,7 +103,7 @@ class Process:
 
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
         posix.kill(posix.getpid(), _signal.SIGINT)
-        return 128 + _signal.SIGINT
+        return 128 + 2
 
     def execute(self, argv: "list[str]", path: str, env: "dict[str, str]") -> "NoReturn":
         """Give back what Python changed in itself and become the program. Raises StartError when the kernel refuses."""

@@ -17,6 +17,12 @@ class Counts:
         self.octets = octets
         self.metrics = metrics
 
+    def only(self, prefix: str) -> "tuple[Counts, int]":
+        """The counts of the metrics whose names begin with `prefix`, and how many lines were others'."""
+        mine = {name: lines for name, lines in self.metrics.items() if name.startswith(prefix)}
+        lines = sum(mine.values())
+        return Counts(self.datagrams, lines, self.octets, mine), self.lines - lines
+
     def facts(self) -> "dict[str, object]":
         return {"datagrams": self.datagrams, "lines": self.lines, "bytes": self.octets, "metrics": dict(sorted(self.metrics.items()))}
 

@@ -143,6 +143,8 @@ class Platform:
             "AWS_EC2_METADATA_DISABLED": "true",
             "SESSION_SECRET": os.urandom(16).hex(),
             "SSLIFY": "false",
+            "STATSD_HOST": "127.0.0.1",
+            "STATSD_PORT": "9",  # discard (RFC 863): its own metrics would land at whoever listens on 8125, a pod's sidecar for one
         }
         serve = str(Path(venv.__file__).resolve().parent / "serve.py")
         server = Child("Confidant", [str(python), "-I", serve], {**environ, **settings}, self.log("confidant"))

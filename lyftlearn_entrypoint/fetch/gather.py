@@ -80,8 +80,8 @@ class Fetch:
             raise Unavailable(
                 "no network: this job has no AWS credentials, as under network isolation, and it needs "
                 + " and ".join(t.asks for t in needed),
-                "Pass the documents as an input channel named lyftlearn (`lyftlearn stage --print channel`) and unset what needs the network, "
-                "or run the job without network isolation",
+                "Pass the documents as an input channel named lyftlearn (`lyftlearn stage --print channel`) and unset what needs "
+                "the network, or run the job without network isolation",
             )
         ended = run_all(self.tasks, self.deadline, lambda task: not self._forgiven(task.step))
         self.spans += [(task.step, task.started, task.ended) for task in ended]

@@ -5,6 +5,7 @@ import json
 import os
 import time
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -50,18 +51,18 @@ class Confidant:
         answer: dict[str, Any] = reply.json()
         return answer
 
-    def credential(self, pairs: "dict[str, Value]", prefix: str = "", enabled: bool = True, name: str = "") -> str:
+    def credential(self, pairs: "Mapping[str, Value]", prefix: str = "", enabled: bool = True, name: str = "") -> str:
         """Makes a credential, gives its id. `prefix` becomes its own `env_var_prefix`."""
         body = {
             "name": name or uuid.uuid4().hex,
-            "credential_pairs": pairs,
+            "credential_pairs": dict(pairs),
             "metadata": {"env_var_prefix": prefix} if prefix else {},
             "enabled": enabled,
         }
         return str(self.call("POST", "/v1/credentials", body)["id"])
 
     def blind_credential(
-        self, pairs: "dict[str, Value]", context: "dict[str, str]", name: str = "", metadata: "dict[str, Any] | None" = None
+        self, pairs: "Mapping[str, Value]", context: "dict[str, str]", name: str = "", metadata: "dict[str, Any] | None" = None
     ) -> str:
         """Makes a credential that the server cannot read (Fernet, version 2), gives its id. `context` is the KMS encryption context."""
         from cryptography.fernet import Fernet
@@ -73,7 +74,7 @@ class Confidant:
             "cipher_type": "fernet",
             "cipher_version": 2,
             "enabled": True,
-            "credential_pairs": {self.region: Fernet(key).encrypt(json.dumps(pairs).encode()).decode()},
+            "credential_pairs": {self.region: Fernet(key).encrypt(json.dumps(dict(pairs)).encode()).decode()},
             "data_key": {self.region: base64.b64encode(wrapped).decode()},
             "credential_keys": sorted(pairs),
             "metadata": {**(metadata or {}), "context": {self.region: context}},

@@ -101,7 +101,7 @@ class Demo:
         made.add("printed", [one.printed.strip() for one in seen])
         for name in sorted({name for one in seen for name in one.counts.metrics}):
             made.add(f"statsd {name}", [str(one.counts.metrics.get(name, 0)) for one in seen])
-        made.add("statsd datagrams", [str(one.counts.datagrams) for one in seen])
+        made.add("statsd in all", [str(one.counts.lines) for one in seen])
         made.add("start, entrypoint to exec", [f"{one.start * 1000:.0f} ms" if one.start else "not seen" for one in seen], compared=False)
         print(made.render())
         expected = {"secrets": secrets, "variables": inputs.VARIABLES, "hyperparameters": inputs.HYPERPARAMETERS}

@@ -19,6 +19,7 @@ from lyftlearn_local.run import free_port, pod_sidecar, text
 
 _CONFIGMAP = "/etc/hyperparameters"
 _POD_MODEL = "/opt/model"
+_METRICS = "screening."  # what the program's metrics begin with
 
 
 class Failed(Exception):
@@ -97,7 +98,10 @@ def as_pod(scene: Scene, environment: "dict[str, str]", hyperparameters: "dict[s
         made.environ.update(told)
         printed, start = scene.finish(job, job.root / "stdout")
         report = json.loads((job.real(_POD_MODEL) / "report.json").read_text())
-    return Seen(report, printed, scene.platform.gateway.take(), start, [])
+    counts, others = scene.platform.gateway.take().only(_METRICS)
+    if others:  # 8125 is where any program of this machine may send
+        scene.say(f"{others} lines at 127.0.0.1:8125 came from other programs on this machine, and are left out")
+    return Seen(report, printed, counts, start, [])
 
 
 def as_training_job(scene: Scene, staged: "dict[str, str]") -> Seen:

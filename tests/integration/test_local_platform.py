@@ -35,7 +35,7 @@ def send(port: int, *lines: str) -> None:
 
 def test_confidant_gives_a_service_its_credentials_and_no_other(platform: Platform) -> None:
     confidant = platform.confidant
-    pairs = {"Password": "p w", "port": 5432, "tls": True, "none": None}
+    pairs: dict[str, str | int | bool | None] = {"Password": "p w", "port": 5432, "tls": True, "none": None}
     plain = confidant.credential(pairs, prefix="DB_")
     blind = confidant.blind_credential({"key": "k"}, {"group": "svc-a"})
     confidant.service("svc-a", [plain], [blind])
@@ -115,20 +115,21 @@ def test_a_sidecar_passes_on_all_it_was_sent() -> None:
 def test_a_server_that_ends_at_once_is_told_with_its_last_words(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "import sys; sys.exit('no such table')"]
     child = Child("thing", words, dict(os.environ), tmp_path / "log")
-    with pytest.raises(DidNotStart, match="(?s)thing ended:.*no such table"):
+    with pytest.raises(DidNotStart, match=r"(?s)thing ended:.*no such table"):
         child.port(10)
 
 
 def test_nothing_outlives_an_owner_that_is_killed(tmp_path: Path) -> None:
-    owner = f"""
+    owner = """
 import os, time
 from lyftlearn_local.platform import Platform
 with Platform(print) as p:
     print(p.aws_url, p.confidant.url, flush=True)
     time.sleep(600)
 """
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}  # what a killed owner cannot remove: the servers' logs
     log = (tmp_path / "log").open("wb")
-    with log, subprocess.Popen([sys.executable, "-c", owner], stdout=subprocess.PIPE, stderr=log, text=True) as process:
+    with log, subprocess.Popen([sys.executable, "-c", owner], env=environ, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         assert process.stdout is not None
         urls = process.stdout.readline().split()
         assert len(urls) == 2, (tmp_path / "log").read_text()
