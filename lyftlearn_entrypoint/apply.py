@@ -48,7 +48,7 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
                 continue
             raise refusal from None
         where = directory if place == directory else directory + " (on tmpfs)"
-        log.info(volume.step + ": " + str(len(volume.files)) + " files in " + where, step=volume.step, files=len(volume.files))
+        log.info(volume.step + ": " + str(len(volume.files)) + (" file in " if len(volume.files) == 1 else " files in ") + where, step=volume.step, files=len(volume.files))
     if launch.switch:
         for path in launch.owned:
             _give(files.real(path), user, log, make=files.is_dir("/opt/ml"))

@@ -30,7 +30,7 @@ def compile_text(text: str, source: str) -> tuple[dict[str, object], list[str]]:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise BadSettings(f"{source} line {line}: it is not YAML: {error.reason}") from None
-    if root is None:
+    if root is None or root.tag == "tag:yaml.org,2002:null":
         return {LINES: {}}, []
     if not isinstance(root, yaml.MappingNode):
         raise BadSettings(f"{source} line 1: it is not a flat mapping of settings")

@@ -66,9 +66,9 @@ def read_document(path: str, name: str) -> dict[str, Any]:
     return value
 
 
-def canonical(document: Mapping[str, Any]) -> bytes:
-    """One form for equal documents: names sorted, compact, UTF-8."""
-    data = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+def compact(document: Mapping[str, Any]) -> bytes:
+    """The bytes of a document: compact, UTF-8. Names keep their order: a program may see that of a nested value."""
+    data = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     if len(data) > LIMIT:
         raise BadDocument(
             f"the document has {len(data)} bytes; at most {LIMIT} are taken", "Keep data in files or channels, not in this document"
@@ -85,7 +85,7 @@ def stage_documents(
     Raises StartError: 65, 66, 69, 77 or 78.
     """
     bucket, prefix = _target(to)
-    bodies = {name: canonical(document) for name, document in documents.items()}
+    bodies = {name: compact(document) for name, document in documents.items()}
     together = hashlib.sha256(b"".join(name.encode() + b"\0" + hashlib.sha256(body).digest() for name, body in sorted(bodies.items())))
     staged = Staged()
     for name, body in bodies.items():

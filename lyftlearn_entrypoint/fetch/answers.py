@@ -130,9 +130,10 @@ def failure(
     if code in _CREDENTIAL_CODES or code in _SIGNATURE_CODES:
         return Refused(said + source, "The credentials are wrong, expired or of another account or partition: renew them")
     if code.startswith("AccessDenied") or reply.status in (401, 403):
-        if code.startswith("AccessDenied") and message:
-            said += ", " + _printable(message)
-        return Refused(said + source, "Allow " + action + " for that identity" + hint)
+        said += source
+        if code.startswith("AccessDenied") and message.lower().strip(".") not in ("", "access denied"):
+            said += ": " + _printable(message)
+        return Refused(said, "Allow " + action + " for that identity" + hint)
     return Refused(said + source)
 
 

@@ -28,17 +28,16 @@ def fetch(
     relative = environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
     name = "AWS_CONTAINER_CREDENTIALS_FULL_URI" if relative is None else "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
     url = environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] if relative is None else "http://" + container_host + relative
+    if relative is not None and not relative.startswith("/"):
+        raise BadSettings(name + " does not start with /")
     try:
         parts = split(url)
     except HttpError as error:
         raise BadSettings(name + " is " + str(error)) from None
-    if relative is not None:
-        if not relative.startswith("/"):
-            raise BadSettings(name + " does not start with /")
-    elif parts.scheme != "https" and parts.host not in _PLAIN_HTTP_HOSTS and not _is_loopback(parts.host):
-        raise BadSettings(
-            name + " names " + parts.host + " over http", "Use https: plain http is only for loopback and " + ", ".join(_PLAIN_HTTP_HOSTS)
-        )
+    trusted = relative is not None or parts.scheme == "https" or parts.host in _PLAIN_HTTP_HOSTS or _is_loopback(parts.host)
+    if not trusted:
+        remedy = "Use https: plain http is only for loopback and " + ", ".join(_PLAIN_HTTP_HOSTS)
+        raise BadSettings(name + " names " + parts.host + " over http", remedy)
     what = "container credentials at " + parts.where
 
     def send() -> "Response":

@@ -5,12 +5,13 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_kms import KMSClient
 
 _FORMAT = "%Y%m%dT%H%M%SZ"  # kmsauth's time stamps

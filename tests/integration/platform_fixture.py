@@ -36,11 +36,11 @@ def bucket(platform: Platform) -> Bucket:
 
 @pytest.fixture
 def service(platform: Platform) -> "Callable[..., dict[str, str]]":
-    """`service(pairs, prefix=..., ...)` makes a Confidant service of one credential and gives the settings that point at it."""
+    """`service(pairs, prefix=..., ...)` makes a Confidant service of one credential, or none, and gives the settings that point at it."""
 
     def make(pairs: "dict[str, str | int | float | bool | None]", prefix: str = "") -> dict[str, str]:
         name = "night-" + uuid.uuid4().hex[:8]
-        platform.confidant.service(name, [platform.confidant.credential(pairs, prefix)])
+        platform.confidant.service(name, [platform.confidant.credential(pairs, prefix)] if pairs else [])
         return {key: value for key, value in platform.pointers(name).items() if key.startswith("LYFTLEARN_CONFIDANT")}
 
     return make

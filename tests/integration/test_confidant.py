@@ -1,16 +1,18 @@
 """Credentials from the real Confidant server, as the user's program sees them."""
 
+import os
+import shutil
 import stat
 import sys
-import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lyftlearn_entrypoint.volume import on_tmpfs
 from lyftlearn_local.platform import Platform
-from tests.fake_http import Request, answer, serve
+from tests.fake_http import Hang, Request, answer, serve
 from tests.integration.job import SEE, Job, relay
 
 pytest_plugins = ["tests.integration.platform_fixture"]
@@ -208,35 +210,28 @@ def test_files_of_one_key_with_two_values_collide(job: Job, platform: Platform) 
         assert word in ended.line
 
 
-@pytest.fixture
-def memory_job(platform: Platform, need: Need) -> Iterator[Job]:
-    """A job whose whole root lies on tmpfs, /dev/shm of the container included."""
-    from lyftlearn_entrypoint.volume import on_tmpfs
-
+def test_files_go_to_memory_where_there_is_some(platform: Platform, job: Job, service: Service, need: Need) -> None:
+    """Without LYFTLEARN_ROOT, which would move /dev/shm too."""
     need(on_tmpfs("/dev/shm"), "/dev/shm is no tmpfs here")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as root:
-        Path(root, "dev/shm").mkdir(parents=True)
-        Path(root, "disk").symlink_to(tempfile.mkdtemp())
-        yield Job(Path(root), platform.pointers())
-
-
-def test_files_go_to_memory_where_there_is_some(memory_job: Job, service: Service, need: Need) -> None:
-    from lyftlearn_entrypoint.volume import on_tmpfs
-
-    target = str((memory_job.root / "disk").readlink())
-    need(not on_tmpfs(target), "the temporary directory is a tmpfs itself")
-    settings = service({"a": "s3cret"})
-    for _ in range(2):  # the second start uses the place of the first
-        ended = memory_job.start(**settings, LYFTLEARN_CREDENTIALS_DIR="/disk/secrets")
-        assert ended.code == 0, ended.err
-        assert Path(target, "secrets", "a").read_text() == "s3cret"
-        assert on_tmpfs(str(Path(target, "secrets").resolve()))
-        assert len(list(memory_job.path("/dev/shm").iterdir())) == 1
+    place = job.path("/secrets")
+    need(not on_tmpfs(str(place)), "the temporary directory is a tmpfs itself")
+    settings = {**service({"a": "s3cret"}), "LYFTLEARN_CONTEXT": "sagemaker-training", "LYFTLEARN_STEPS": "credentials"}
+    targets = set()
+    try:
+        for _ in range(2):  # the second start uses the place of the first
+            ended = job.start(**settings, LYFTLEARN_CREDENTIALS_DIR=str(place), LYFTLEARN_ROOT=None)
+            assert ended.code == 0, ended.err
+            assert "on tmpfs" in ended.err
+            assert (place / "a").read_text() == "s3cret"
+            targets.add(place.readlink())
+            assert (place / "a").stat().st_dev == os.stat("/dev/shm").st_dev
+        assert len(targets) == 1
+    finally:
+        for target in targets:
+            shutil.rmtree(target)
 
 
 def test_files_belong_to_the_user_who_runs(job: Job, service: Service, need: Need, tmp_path: Path) -> None:
-    import os
-
     need(os.geteuid() == 0, "only root can switch user")
     for place in (tmp_path, *tmp_path.parents):  # pytest's directories are root's alone
         if place.stat().st_mode & 0o005 != 0o005 and "pytest" in str(place):
@@ -346,8 +341,6 @@ def test_what_does_not_answer_whole_is_asked_again_until_the_deadline(job: Job, 
 
 
 def test_a_slow_server_meets_the_deadline(job: Job, service: Service) -> None:
-    from tests.fake_http import Hang
-
     with serve(lambda _: Hang()) as server:
         ended = job.start(**{**service({}), "LYFTLEARN_CONFIDANT_URL": server.url, "LYFTLEARN_DEADLINE": "1.5"})
     assert ended.code == 69

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from lyftlearn_local.confidant.venv import cache_directory
 from lyftlearn_local.container import ENDPOINT, TRAINING, Container, Passed, contain
 from lyftlearn_local.job import Job, private_mounts
 from lyftlearn_local.run import launcher
 
 MOUNTS = private_mounts()
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+CACHE = str(cache_directory(dict(os.environ)).parent)  # Confidant's environment is not built again for each HOME
 LOOK = """
 import json, os, sys
 files = {}
@@ -37,7 +39,7 @@ def needs_mounts(need: "object") -> None:
 
 def local(*words: str, cwd: Path, **more: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", "from lyftlearn_entrypoint.cli import main; main()", "local", "run", *words]
-    environ = {"PATH": PATH, "HOME": str(cwd), "SECRET_OF_THE_DEVELOPER": "1", **more}
+    environ = {"PATH": PATH, "HOME": str(cwd), "XDG_CACHE_HOME": CACHE, "SECRET_OF_THE_DEVELOPER": "1", **more}
     return subprocess.run(command, env=environ, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -201,7 +203,7 @@ def test_a_platform_that_runs_already_is_used_by_its_printed_variables(tmp_path:
     (tmp_path / "env.json").write_text('{"FROM_S3": "x"}')
     (tmp_path / "secrets.json").write_text('{"password": "p"}')
     main = [sys.executable, "-c", "from lyftlearn_entrypoint.cli import main; main()", "local", "platform"]
-    environ = {"PATH": PATH, "HOME": os.environ["HOME"]}
+    environ = {"PATH": PATH, "HOME": str(tmp_path), "XDG_CACHE_HOME": CACHE}
     with subprocess.Popen(
         [*main, "--print", "json", "--credentials", "secrets.json"],
         env=environ,

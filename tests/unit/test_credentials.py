@@ -17,12 +17,13 @@ from lyftlearn_entrypoint.fetch.credentials import CredentialChain, Credentials,
 from lyftlearn_entrypoint.fetch.http import Http
 from tests.fake_http import Hang, Request, Script, answer, closed_port, in_turn, serve
 
+EXPIRY = "2099-01-01T00:00:00Z"
 SERVED = answer(
-    200, json.dumps({"AccessKeyId": "AKIASERVED", "SecretAccessKey": "s3cr3t/+", "Token": "t0k3n==", "Expiration": "x"}).encode()
+    200, json.dumps({"AccessKeyId": "AKIASERVED", "SecretAccessKey": "s3cr3t/+", "Token": "t0k3n==", "Expiration": EXPIRY}).encode()
 )
 STS_REPLY = b"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
 <AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/r/s</Arn></AssumedRoleUser><Credentials><SessionToken>t0k3n&amp;&#x3c;&#62;==</SessionToken>
-<SecretAccessKey>s3cr3t/+</SecretAccessKey><Expiration>2030-01-01T00:00:00Z</Expiration><AccessKeyId>AKIASTS</AccessKeyId></Credentials>
+<SecretAccessKey>s3cr3t/+</SecretAccessKey><Expiration>2099-01-01T00:00:00Z</Expiration><AccessKeyId>AKIASTS</AccessKeyId></Credentials>
 </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
 NOWHERE = {"AWS_EC2_METADATA_DISABLED": "true"}
 
