@@ -48,8 +48,14 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
                 continue
             raise refusal from None
         where = directory if place == directory else directory + " (on tmpfs)"
-        log.info(volume.step + ": " + str(len(volume.files)) + (" file in " if len(volume.files) == 1 else " files in ") + where, step=volume.step, files=len(volume.files))
+        log.info(
+            volume.step + ": " + str(len(volume.files)) + (" file in " if len(volume.files) == 1 else " files in ") + where,
+            step=volume.step,
+            files=len(volume.files),
+        )
     if launch.switch:
+        import lyftlearn_entrypoint.failure  # noqa: F401  for an exec that fails later, likewise
+
         for path in launch.owned:
             _give(files.real(path), user, log, make=files.is_dir("/opt/ml"))
         switch_user(user, log)
@@ -134,6 +140,7 @@ def switch_user(user: "User", log: "Log") -> None:
                 posix.chown(descriptor, user.uid, -1)
         except OSError:
             pass
+    prctl = prctl_function()  # before: the new user need not be able to read our Python
     try:
         posix.setgroups(user.groups)
         posix.setresgid(user.gid, user.gid, user.gid)
@@ -143,16 +150,16 @@ def switch_user(user: "User", log: "Log") -> None:
             "cannot become " + str(user) + ": " + (error.strerror or str(error)),
             "The container needs the capabilities SETUID and SETGID for LYFTLEARN_USER; or start it as that user",
         ) from None
-    if not no_new_privileges():
+    if prctl is None or not prctl(_PR_SET_NO_NEW_PRIVS, 1):
         log.warning("user: no_new_privs cannot be set on this system", step="user")
 
 
-def no_new_privileges() -> bool:
-    """prctl(PR_SET_NO_NEW_PRIVS), which no module of the standard library wraps. `_ctypes` alone: ctypes costs 5 ms more."""
+def prctl_function() -> "Callable[[int, int], bool] | None":
+    """prctl(2), which no module of the standard library wraps. `_ctypes` alone: ctypes costs 5 ms more."""
     try:
         import _ctypes
 
-        prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
-        return bool(_ctypes.call_function(prctl, (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) == 0)
+        address = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
     except (ImportError, OSError, AttributeError):
-        return False
+        return None
+    return lambda option, value: _ctypes.call_function(address, (option, value, 0, 0, 0)) == 0

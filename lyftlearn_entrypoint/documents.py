@@ -72,7 +72,13 @@ def parse(data: "bytes | str") -> "Any":
     if start == end:
         raise NotJson("it is empty")
     try:
-        value, at = _scan(text, start)
+        try:
+            value, at = _scan(text, start)
+        except SystemError:
+            # The scanner raises json.decoder's error, and none at all where nobody imported that (Modules/_json.c, raise_errmsg).
+            import json.decoder  # noqa: F401
+
+            value, at = _scan(text, start)
     except StopIteration as stop:
         raise NotJson(_place(text, stop.value)) from None
     except RecursionError:
@@ -83,6 +89,8 @@ def parse(data: "bytes | str") -> "Any":
         position = getattr(error, "pos", None)
         if position is None:
             raise NotJson("a number in it is too large") from None
+        if str(error).startswith("Unterminated string"):
+            raise NotJson("it ends too early, in the string that begins at " + _line(text, position)) from None
         raise NotJson(_place(text, position)) from None
     while at < end and text[at] in _SPACE:
         at += 1

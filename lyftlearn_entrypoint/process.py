@@ -41,9 +41,18 @@ class Process:
     @classmethod
     def current(cls) -> "Process":
         environ = dict(posix.environ)
-        if environ.get(b"LC_CTYPE") in _COERCED and not _had_lc_ctype():
-            del environ[b"LC_CTYPE"]
-        return cls(sys.argv[1:], {_decode(name): _decode(value) for name, value in environ.items()})
+        environ.pop(b"", None)  # "=text" has no name: Python's execve takes no such entry
+        if environ.get(b"LC_CTYPE") in _COERCED:
+            given = _given_lc_ctype()
+            if given is None:
+                del environ[b"LC_CTYPE"]
+            else:
+                environ[b"LC_CTYPE"] = given
+        argv = sys.argv[1:]
+        coding = sys.getfilesystemencoding()
+        if coding != "utf-8":  # a locale such as de_DE.ISO-8859-1: Python decoded the words with it
+            argv = [_decode(word.encode(coding, "surrogateescape")) for word in argv]
+        return cls(argv, {_decode(name): _decode(value) for name, value in environ.items()})
 
     def guard_streams(self) -> None:
         """Put /dev/null where a standard stream is closed, until exec: a file that we open must not get its number, since a
@@ -196,19 +205,20 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _had_lc_ctype() -> bool:
-    """Whether LC_CTYPE was there when this process began: the kernel keeps the block that execve(2) was given."""
+def _given_lc_ctype() -> "bytes | None":
+    """LC_CTYPE as this process was given it: the kernel keeps the block of execve(2). Coercion replaces C, POSIX and '' too."""
     try:
         fd = posix.open("/proc/self/environ", posix.O_RDONLY | posix.O_CLOEXEC)
         try:
-            block = b""
+            block = b"\0"
             while part := posix.read(fd, 1 << 16):
                 block += part
         finally:
             posix.close(fd)
     except OSError:
-        return True
-    return (b"\0" + block).find(b"\0LC_CTYPE=") >= 0
+        return posix.environ[b"LC_CTYPE"]  # without /proc nobody knows
+    _, found, rest = block.partition(b"\0LC_CTYPE=")
+    return rest.partition(b"\0")[0] if found else None
 
 
 def _writable(path: str) -> bool:

@@ -74,6 +74,9 @@ def write_volume(
     if memory and not on_tmpfs(directory):
         place = _memory_place(directory, files) or directory
     make_directories(place)
+    for name in contents:
+        if not _link(place + "/" + name) and _is_dir(place + "/" + name):
+            raise IsADirectoryError(21, "Is a directory, and a file of that name is to be written", place + "/" + name)
     data = time.strftime("..%Y_%m_%d_%H_%M_%S.", time.gmtime()) + random_hex()
     base = place + "/" + data
     posix.mkdir(base, 0o700)

@@ -37,6 +37,22 @@ class Staged:
         self.present: list[str] = []
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as documents.parse reads JSON: a name that stands twice is an error, since either value would be lost in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in seen:
+                    place = f"line {key.start_mark.line + 1}"
+                    raise BadDocument(
+                        f"the name {key.value!r} stands twice in one mapping, the second time at {place}", "Take one of them away"
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_document(path: str, name: str) -> dict[str, Any]:
     """A document from a JSON or YAML file, or `-` for standard input. Raises BadDocument (65)."""
     try:
@@ -46,10 +62,12 @@ def read_document(path: str, name: str) -> dict[str, Any]:
     origin = "standard input" if path == "-" else path
     if Path(path).suffix in (".yaml", ".yml"):
         try:
-            value = yaml.safe_load(data)
+            value = yaml.load(data, Loader=_Loader)  # noqa: S506  (it is a SafeLoader)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             raise BadDocument(f"{origin} is not YAML" + (f" at line {mark.line + 1}" if mark else "")) from None
+        except BadDocument as error:
+            raise BadDocument(f"{origin}: {error.what}", error.remedy) from None
         # Dates and the like have no JSON form; say so rather than guess one.
         try:
             value = decode(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass"), origin)

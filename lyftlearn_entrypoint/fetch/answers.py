@@ -105,17 +105,26 @@ def _region_in(host: str) -> str:
 
 
 def failure(
-    what: str, action: str, reply: "Response", credentials: "Credentials | None", now: float, missing: str, hint: str = ""
+    what: str,
+    action: str,
+    reply: "Response",
+    credentials: "Credentials | None",
+    now: float,
+    missing: str,
+    hint: str = "",
+    missing_codes: "tuple[str, ...]" = (),
 ) -> "StartError":
     """The error for a final answer.
 
     `what` says what was tried, `action` is the IAM action, `now` this machine's time (seconds since the epoch), `missing`
-    what to do where the thing does not exist, `hint` what else a 403 can mean.
+    what to do where the thing does not exist, `hint` what else a 403 can mean. `missing_codes` are further codes that say so here.
     """
     code, message = aws_error(reply)
     said = what + ": status " + str(reply.status) + (" (" + code + ")" if code else "")
-    if code in _MISSING_CODES or (reply.status == 404 and not code) or reply.headers.get("x-amz-delete-marker") == "true":
-        if reply.headers.get("x-amz-delete-marker") == "true":
+    deleted = reply.headers.get("x-amz-delete-marker") == "true"
+    # Only S3 says 404: from another service's endpoint it means that something else answers there.
+    if code in _MISSING_CODES or code in missing_codes or deleted or (reply.status == 404 and not code and action.startswith("s3:")):
+        if deleted:
             said += ", it was deleted and a delete marker stands in its place"
         return Missing(said, missing)
     source = "" if credentials is None else " with the credentials from " + credentials.source

@@ -79,8 +79,9 @@ class Aws:
         from lyftlearn_entrypoint.fetch.answers import failure
 
         action = "s3:GetObjectVersion" if version_id else "s3:GetObject"
+        codes = ("InvalidArgument",) if version_id else ()  # "Invalid version id specified": it is malformed, so there is none
         hint = " on " + name + "; without s3:ListBucket S3 answers the same for an object that does not exist"
-        raise failure(what, action, reply, self._chain.get(), self._now(), "Check the URI, or stage the document again", hint)
+        raise failure(what, action, reply, self._chain.get(), self._now(), "Check the URI, or stage the document again", hint, codes)
 
     def _kms(self, operation: str, region: "str | None", fields: "Mapping[str, object]", wanted: str, key_id: str) -> bytes:
         if not region:

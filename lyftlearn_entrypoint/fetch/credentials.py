@@ -125,4 +125,7 @@ class CredentialChain:
         if not secret:
             raise BadSettings("AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not", "Set both or neither")
         token = self._environ.get("AWS_SECURITY_TOKEN") or self._environ.get("AWS_SESSION_TOKEN") or None
+        for name, value in (("AWS_ACCESS_KEY_ID", access_key), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_SESSION_TOKEN", token or "")):
+            if not value.isascii() or not value.isprintable() or " " in value:
+                raise BadSettings(name + " holds white space or what is not ASCII", "Set it again: a copied line break is the usual cause")
         return Credentials(access_key, secret, token, "environment")

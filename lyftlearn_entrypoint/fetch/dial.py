@@ -24,13 +24,17 @@ class Connection(_socket.socket):
 
 
 def resolve(host: str, port: int) -> "list[tuple[int, Any]]":
-    """(address family, socket address) pairs, families in turn: a network whose IPv6 is dead gets to IPv4 second, not ninth.
+    """(address family, socket address) pairs of a name, in the order to try them.
 
     The name is passed as bytes: for a str the C code would import encodings.idna and with it `re` and unicodedata.
     Raises OSError (gaierror).
     """
     found = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
-    pairs = [(family, address) for family, _, _, _, address in found]
+    return alternate([(family, address) for family, _, _, _, address in found])
+
+
+def alternate(pairs: "list[tuple[int, Any]]") -> "list[tuple[int, Any]]":
+    """The families in turn: where IPv6 is dead, IPv4 is tried second and not ninth."""
     first = [pair for pair in pairs if pair[0] == pairs[0][0]]
     other = [pair for pair in pairs if pair[0] != pairs[0][0]]
     mixed: list[tuple[int, Any]] = []

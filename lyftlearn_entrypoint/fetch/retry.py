@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.deadline import Deadline
     from lyftlearn_entrypoint.fetch.message import Response
 
+_BASE = 0.3  # seconds: five tries wait 2.3 s in all on average, 4.5 s at most
 _TRANSIENT_STATUS = (408, 429, 500, 502, 503, 504, 509)
 # Codes that come with status 400 or 403 and pass by themselves (botocore 1.44 _retry.json and retries/standard.py).
 _TRANSIENT_CODES = (
@@ -54,7 +55,7 @@ def ask(what: str, deadline: "Deadline", send: "Callable[[], Response]", tries: 
             wait = _retry_after(reply)
         if attempt + 1 == tries:
             break
-        if not deadline.pause(attempt, at_least=wait):
+        if not deadline.pause(attempt, base=_BASE, at_least=wait):
             last += ", and the deadline of " + format(deadline.seconds, ".3g") + " s leaves no time for another try"
             break
     count = str(attempt + 1) + (" try" if attempt == 0 else " tries")

@@ -1,0 +1,356 @@
+"""A volume in the layout that Kubernetes' AtomicWriter makes, and files that are written whole or not at all."""
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lyftlearn_entrypoint.files import Files
+from lyftlearn_entrypoint.volume import MEMORY, make_directories, on_tmpfs, random_hex, replace_file, write_file, write_volume
+from tests.unit.helpers import is_root, mode
+
+FIRST = {"user": b"me", "tls.key": b"line\nno newline at the end", "empty": b"", "bär": b"\xff\x00", ".hidden": b"x"}
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077, 0o777], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    old = os.umask(request.param)
+    yield request.param
+    os.umask(old)
+
+
+def write(directory: Path, contents: dict[str, bytes], bits: int = 0o400, owner: "tuple[int, int] | None" = None) -> str:
+    return write_volume(str(directory), contents, bits, owner, Files(), memory=False)
+
+
+def seen(directory: Path) -> dict[str, bytes]:
+    """What a program that lists the directory and opens what it finds gets."""
+    return {path.name: path.read_bytes() for path in directory.iterdir() if not path.name.startswith("..")}
+
+
+def check_layout(directory: Path, contents: dict[str, bytes], bits: int) -> None:
+    data = os.readlink(directory / "..data")
+    assert re.fullmatch(r"\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.[0-9a-f]+", data)
+    assert {path.name for path in directory.iterdir()} == {"..data", data, *contents}
+    assert {path.name for path in (directory / data).iterdir()} == set(contents)
+    assert mode(directory / data) == 0o755
+    for name, content in contents.items():
+        assert os.readlink(directory / name) == "..data/" + name
+        real = directory / data / name
+        assert stat.S_ISREG(real.lstat().st_mode)
+        assert mode(real) == bits
+        if bits & 0o400:
+            assert real.read_bytes() == content
+
+
+def test_layout(tmp_path: Path, umask: int) -> None:
+    directory = tmp_path / "a" / "b" / "secrets"
+    assert write(directory, FIRST) == str(directory)
+    assert [mode(path) for path in (tmp_path / "a", tmp_path / "a" / "b", directory)] == [0o755] * 3
+    check_layout(directory, FIRST, 0o400)
+
+
+@pytest.mark.parametrize("bits", [0o400, 0o644, 0o440, 0o000])
+def test_mode_is_the_one_asked_for(tmp_path: Path, bits: int, umask: int) -> None:
+    write(tmp_path / "v", {"a": b"x"}, bits)
+    check_layout(tmp_path / "v", {"a": b"x"}, bits)
+
+
+def test_update_replaces_adds_and_takes_away(tmp_path: Path) -> None:
+    write(tmp_path / "v", {"stays": b"1", "changes": b"old", "goes": b"x"})
+    held = open(tmp_path / "v" / "changes", "rb")  # noqa: SIM115  a program that still reads
+    second = {"stays": b"1", "changes": b"new", "comes": b"y"}
+    write(tmp_path / "v", second)
+    check_layout(tmp_path / "v", second, 0o400)
+    assert seen(tmp_path / "v") == second
+    assert held.read() == b"old"
+    held.close()
+
+
+def test_update_is_at_once_for_a_reader(tmp_path: Path) -> None:
+    """A reader that goes through ..data sees the old set or the new one, whole, at every moment."""
+    import threading
+
+    write(tmp_path / "v", {"a": b"0", "b": b"0"})
+    stop, started = threading.Event(), threading.Event()
+    wrong: list[object] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            held = os.open(tmp_path / "v" / "..data", os.O_RDONLY)
+            try:
+                both = []
+                for name in ("a", "b"):
+                    fd = os.open(name, os.O_RDONLY, dir_fd=held)
+                    both.append(os.read(fd, 9))
+                    os.close(fd)
+                if both[0] != both[1]:
+                    wrong.append(both)
+                started.set()
+            except FileNotFoundError:
+                pass  # the old directory went away between two opens: kubelet does the same
+            finally:
+                os.close(held)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert started.wait(30)
+    for number in range(1, 60):
+        write(tmp_path / "v", {"a": b"%d" % number, "b": b"%d" % number})
+    stop.set()
+    reader.join()
+    assert wrong == []
+
+
+def test_writing_the_same_again_changes_nothing_for_a_reader(tmp_path: Path) -> None:
+    for _ in range(3):
+        write(tmp_path / "v", FIRST)
+        check_layout(tmp_path / "v", FIRST, 0o400)
+
+
+def test_empty_volume(tmp_path: Path) -> None:
+    write(tmp_path / "v", FIRST)
+    write(tmp_path / "v", {})
+    check_layout(tmp_path / "v", {}, 0o400)
+
+
+def test_leftovers_of_a_crashed_write_do_not_matter(tmp_path: Path) -> None:
+    write(tmp_path / "v", {"a": b"old"})
+    (tmp_path / "v" / "..2024_01_01_00_00_00.dead").mkdir()
+    (tmp_path / "v" / "..data_tmp").symlink_to("..2024_01_01_00_00_00.dead")
+    (tmp_path / "v" / "b").symlink_to("..data/b")  # a name whose file never came
+    write(tmp_path / "v", {"a": b"new"})
+    assert seen(tmp_path / "v") == {"a": b"new"}
+    assert not (tmp_path / "v" / "..data_tmp").is_symlink()
+    assert not (tmp_path / "v" / "b").is_symlink()
+
+
+def test_files_of_the_image_stay_unless_a_name_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "README").write_text("the image's")
+    (tmp_path / "v" / "a").write_text("the image's")
+    (tmp_path / "v" / "link").symlink_to("README")
+    write(tmp_path / "v", {"a": b"ours"})
+    assert seen(tmp_path / "v") == {"README": b"the image's", "link": b"the image's", "a": b"ours"}
+
+
+def test_links_out_of_the_volume_are_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("safe")
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "a").symlink_to(victim)
+    (tmp_path / "v" / "..data").symlink_to(tmp_path)  # not one of ours: its target is not removed
+    write(tmp_path / "v", {"a": b"ours"})
+    assert victim.read_text() == "safe"
+    assert seen(tmp_path / "v") == {"a": b"ours"}
+
+
+def test_directory_that_is_a_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "v").symlink_to("real")
+    write(tmp_path / "v", {"a": b"x"})
+    assert (tmp_path / "v").is_symlink()
+    check_layout(tmp_path / "real", {"a": b"x"}, 0o400)
+
+
+def test_failed_write_leaves_the_old_volume_and_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path / "v", {"a": b"old"})
+    before = sorted(path.name for path in (tmp_path / "v").iterdir())
+    with pytest.raises(OSError, match="too long"):
+        write(tmp_path / "v", {"a": b"new", "b": b"new", "x" * 300: b""})
+    assert sorted(path.name for path in (tmp_path / "v").iterdir()) == before
+    assert seen(tmp_path / "v") == {"a": b"old"}
+
+
+def test_directory_of_the_image_under_a_name_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    write(tmp_path / "v", {"a": b"old"})
+    (tmp_path / "v" / "b").mkdir()
+    before = sorted(path.name for path in (tmp_path / "v").iterdir())
+    with pytest.raises(IsADirectoryError):
+        write(tmp_path / "v", {"a": b"new", "b": b"new"})
+    assert sorted(path.name for path in (tmp_path / "v").iterdir()) == before
+    assert (tmp_path / "v" / "a").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("where", ["file", "file/below"])
+def test_no_place_for_a_directory_is_an_error(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="Not a directory"):
+        write(tmp_path / where, {"a": b""})
+
+
+def test_owner(tmp_path: Path, need: Callable[[object, str], None]) -> None:
+    need(is_root(), "only root can give files away")
+    write(tmp_path / "v", {"a": b"x"}, owner=(4711, 815))
+    found = os.stat(tmp_path / "v" / "a")
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (4711, 815, 0o400)
+
+
+# Memory ----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def memory(need: Callable[[object, str], None]) -> Iterator[Path]:
+    """A root of our own on a tmpfs, with a /dev/shm in it; what the tests write elsewhere lies on disk."""
+    need(on_tmpfs(MEMORY) and os.access(MEMORY, os.W_OK), f"{MEMORY} is no tmpfs that can be written here")
+    root = Path(MEMORY) / ("test-" + random_hex())
+    (root / MEMORY.lstrip("/")).mkdir(parents=True)
+    yield root
+    import shutil
+
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def disk(tmp_path: Path, need: Callable[[object, str], None]) -> Path:
+    need(not on_tmpfs(str(tmp_path)), "the temporary directory is itself a tmpfs")
+    return tmp_path
+
+
+def test_secrets_lie_in_memory_behind_a_link(disk: Path, memory: Path) -> None:
+    directory = disk / "etc" / "secrets"
+    place = write_volume(str(directory), FIRST, 0o400, None, Files(str(memory)), memory=True)
+    assert place.startswith(f"{memory}{MEMORY}/lyftlearn-")
+    assert os.readlink(directory) == place
+    assert on_tmpfs(place)
+    check_layout(Path(place), FIRST, 0o400)
+    assert seen(directory) == FIRST
+
+
+def test_starting_again_uses_the_same_place(disk: Path, memory: Path) -> None:
+    files = Files(str(memory))
+    first = write_volume(str(disk / "s"), {"a": b"1", "b": b"1"}, 0o400, None, files, memory=True)
+    assert write_volume(str(disk / "s"), {"a": b"2"}, 0o400, None, files, memory=True) == first
+    assert seen(disk / "s") == {"a": b"2"}
+    assert len(list((memory / MEMORY.lstrip("/")).iterdir())) == 1
+
+
+def test_restart_with_a_fresh_memory_writes_again(disk: Path, memory: Path) -> None:
+    import shutil
+
+    files = Files(str(memory))
+    first = write_volume(str(disk / "s"), {"a": b"1"}, 0o400, None, files, memory=True)
+    shutil.rmtree(first)
+    write_volume(str(disk / "s"), {"a": b"2"}, 0o400, None, files, memory=True)
+    assert seen(disk / "s") == {"a": b"2"}
+
+
+def test_empty_directory_of_the_image_becomes_the_link(disk: Path, memory: Path) -> None:
+    (disk / "s").mkdir()
+    write_volume(str(disk / "s"), {"a": b"1"}, 0o400, None, Files(str(memory)), memory=True)
+    assert (disk / "s").is_symlink()
+
+
+def test_directory_with_something_in_it_is_written_in_place(disk: Path, memory: Path) -> None:
+    (disk / "s").mkdir()
+    (disk / "s" / "README").touch()
+    assert write_volume(str(disk / "s"), {"a": b"1"}, 0o400, None, Files(str(memory)), memory=True) == str(disk / "s")
+    assert seen(disk / "s") == {"README": b"", "a": b"1"}
+
+
+def test_directory_that_is_on_a_tmpfs_already_stays_where_it_is(memory: Path) -> None:
+    directory = str(memory / "secrets")
+    assert write_volume(directory, {"a": b"1"}, 0o400, None, Files(str(memory)), memory=True) == directory
+
+
+def test_without_a_tmpfs_the_disk(disk: Path) -> None:
+    (disk / "root" / MEMORY.lstrip("/")).mkdir(parents=True)
+    directory = str(disk / "s")
+    assert write_volume(directory, {"a": b"1"}, 0o400, None, Files(str(disk / "root")), memory=True) == directory
+    assert write_volume(directory, {"a": b"1"}, 0o400, None, Files(str(disk / "nothing")), memory=True) == directory
+
+
+def test_mounts_are_read_as_the_kernel_writes_them(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "overlay / overlay rw 0 0\n"
+        f"tmpfs {tmp_path}/in\\040memory tmpfs rw 0 0\n"
+        f"/dev/sda {tmp_path}/in\\040memory/disk ext4 rw 0 0\n"
+        "broken\n"
+        f"tmpfs {tmp_path}/over tmpfs rw 0 0\n"
+        f"/dev/sdb {tmp_path}/over ext4 rw 0 0\n"
+    )
+    for name, expected in (("in memory", True), ("in memory/below", True), ("in memory/disk", False), ("in memorys", False), ("over", False), ("", False)):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        assert on_tmpfs(str(tmp_path / name), str(mounts)) is expected, name
+    assert on_tmpfs(str(tmp_path / "in memory" / "not" / "there"), str(mounts))
+    assert not on_tmpfs(str(tmp_path), str(tmp_path / "no-such-file"))
+
+
+# Single files ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_file_is_never_readable_by_others_before_it_has_its_mode(tmp_path: Path) -> None:
+    """Written with 0600 at first: whoever opened it in between would keep reading."""
+    import threading
+
+    modes: set[int] = set()
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            for path in tmp_path.iterdir():
+                try:
+                    modes.add(mode(path))
+                except FileNotFoundError:
+                    pass
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    old = os.umask(0)
+    try:
+        for number in range(300):
+            write_file(str(tmp_path / str(number)), b"x" * 10_000, 0o400)
+            os.unlink(tmp_path / str(number))
+    finally:
+        os.umask(old)
+        stop.set()
+        watcher.join()
+    assert modes <= {0o600, 0o400}
+
+
+@pytest.mark.parametrize("there", ["file", "link"])
+def test_new_file_is_never_written_over_or_through(tmp_path: Path, there: str) -> None:
+    target = tmp_path / "victim"
+    target.write_text("safe")
+    path = target if there == "file" else tmp_path / "link"
+    if there == "link":
+        path.symlink_to(target)
+    with pytest.raises(FileExistsError):
+        write_file(str(path), b"x", 0o600)
+    assert target.read_text() == "safe"
+
+
+def test_replaced_file(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "hyperparameters.json"
+    path.write_bytes(b"old")
+    held = open(path, "rb")  # noqa: SIM115
+    replace_file(str(path), b"new", 0o644)
+    assert (path.read_bytes(), held.read(), mode(path)) == (b"new", b"old", 0o644)
+    held.close()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failed_replacement_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "x").touch()
+    with pytest.raises(OSError, match="directory"):
+        replace_file(str(tmp_path / "there"), b"new", 0o644)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_directories_under_any_umask(tmp_path: Path, umask: int) -> None:
+    if umask == 0o777 and not is_root():
+        umask = os.umask(0o077)
+    make_directories(str(tmp_path / "a" / "b" / "c"))
+    make_directories(str(tmp_path / "a" / "b" / "c"))
+    assert [mode(tmp_path / part) for part in ("a", "a/b", "a/b/c")] == [0o755] * 3
+
+
+def test_directories_above_keep_their_mode(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir(mode=0o711)
+    make_directories(str(tmp_path / "a" / "b"))
+    assert mode(tmp_path / "a") == 0o711
