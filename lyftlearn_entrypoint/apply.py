@@ -33,7 +33,7 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
         _make_home(launch.make_home, user)
     if launch.hyperparameters is not None:
         _write_hyperparameters(launch, files, log, owner)
-    elif HYPERPARAMETERS_FILE in launch.env:
+    elif launch.names_hyperparameters:
         launch.env[HYPERPARAMETERS_FILE] = files.real(launch.env[HYPERPARAMETERS_FILE])
     for volume in launch.volumes:
         directory = files.real(volume.directory).rstrip("/")

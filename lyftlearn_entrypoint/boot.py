@@ -42,7 +42,7 @@ class Start:
             with self.process.terminable():
                 launch, settings = self.prepare()
                 self.apply(launch, settings)
-            self.process.execute(launch.command.argv, self.locate(launch), launch.env)
+            self.process.execute(launch.command.argv, self.locate(launch), launch.env, launch.path_staged)
         except StartError as error:
             return self.fail(error)
         except Terminated:
@@ -136,12 +136,12 @@ class Start:
 
     def check_path(self, launch: Launch) -> None:
         """What execve(2) would refuse is found out before anything is applied."""
-        self.process.locate(launch.command.argv[0], launch.env.get("PATH"), launch.user if launch.switch else None)
+        self.process.locate(launch.command.argv[0], launch.env.get("PATH"), launch.user if launch.switch else None, launch.path_staged)
         self.process.check_size(launch.command.argv, launch.env, "environment" in self.steps)
 
     def apply(self, launch: Launch, settings: Settings) -> None:
         # A pod's start with nothing to do does not even load the module.
-        if launch.switch or launch.volumes or launch.hyperparameters or launch.make_home or "LYFTLEARN_HYPERPARAMETERS_FILE" in launch.env:
+        if launch.switch or launch.volumes or launch.hyperparameters or launch.make_home or launch.names_hyperparameters:
             from lyftlearn_entrypoint.apply import apply
 
             with self.span("apply"):
@@ -164,7 +164,7 @@ class Start:
             write_trace(self.files.real(settings["trace"]), self.spans, self.began, self.log)
 
     def locate(self, launch: Launch) -> str:
-        return commands.locate(launch.command.argv[0], launch.env.get("PATH"))
+        return commands.locate(launch.command.argv[0], launch.env.get("PATH"), staged=launch.path_staged)
 
     def fail(self, error: StartError) -> int:
         """One line on stderr, and the same where SageMaker looks for it."""

@@ -111,10 +111,11 @@ def split(text: str) -> "list[str]":
     return words
 
 
-def locate(command: str, path: "str | None", user: "tuple[int, int, list[int]] | None" = None) -> str:
+def locate(command: str, path: "str | None", user: "tuple[int, int, list[int]] | None" = None, staged: bool = False) -> str:
     """The file that execve(2) will get, searched as a shell searches PATH.
 
-    `user` is (uid, gid, groups) when someone else than this process will run it. Raises CommandNotFound (127), and
+    `user` is (uid, gid, groups) when someone else than this process will run it. `staged`: PATH comes from a staged document,
+    so no message shows any of it. Raises CommandNotFound (127), and
     CommandNotExecutable (126) when a file of that name is there and cannot be executed.
     """
     if "/" in command:
@@ -131,7 +132,7 @@ def locate(command: str, path: "str | None", user: "tuple[int, int, list[int]] |
         if not problem:
             return candidate
         if problem != "missing" and problem != "it is a directory" and not blocked:
-            blocked = candidate + ": " + problem
+            blocked = (_say(command) + " on the staged PATH" if staged else candidate) + ": " + problem
     if blocked:
         raise CommandNotExecutable(blocked, _executable_remedy(blocked))
     if command in ("train", "serve"):
@@ -139,8 +140,9 @@ def locate(command: str, path: "str | None", user: "tuple[int, int, list[int]] |
             "SageMaker started the image with `" + command + "`, and nothing says what that is",
             "Set LYFTLEARN_" + command.upper() + "_COMMAND, or put an executable named " + command + " on PATH in the image",
         )
+    where = "the staged environment sets it" if staged else DEFAULT_PATH if path is None else path
     raise CommandNotFound(
-        _say(command) + ": command not found on PATH (" + (DEFAULT_PATH if path is None else path) + ")",
+        _say(command) + ": command not found on PATH (" + where + ")",
         "Check the spelling, and that the image has it",
     )
 

@@ -36,12 +36,17 @@ def write_reason(context: "Context", files: "Files", reason: str) -> str:
     if not name:
         return ""
     path = files.real(name)
+    data = cut(reason, name)
     new = path + "." + random_hex()
     try:
         make_directories(path.rpartition("/")[0])
-        write_file(new, cut(reason, name), 0o644)
+        write_file(new, data, 0o644)
         try:
-            posix.link(new, path)  # fails where a file is: it is never overwritten
+            posix.link(new, path)  # whole at once, and fails where a file is: it is never overwritten
+        except FileExistsError:
+            return ""
+        except OSError:
+            write_file(path, data, 0o644)  # a file system without hard links; this too fails where a file is
         finally:
             posix.unlink(new)
     except OSError:

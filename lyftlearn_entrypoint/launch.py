@@ -91,6 +91,7 @@ class Launch:
         "env",
         "hyperparameters",
         "make_home",
+        "names_hyperparameters",
         "notes",
         "origins",
         "owned",
@@ -108,12 +109,18 @@ class Launch:
         self.env: dict[str, str] = {}
         self.origins: dict[str, str] = {}
         self.hyperparameters: tuple[bytes, list[str]] | None = None  # content, and paths to try in this order
+        self.names_hyperparameters = False  # whether LYFTLEARN_HYPERPARAMETERS_FILE is set
         self.volumes: list[Volume] = []
         self.make_home = ""
         self.owned: list[str] = []
         self.relay: tuple[str, int] | None = None  # the StatsD relay's gateway (issue C)
         self.notes: list[str] = []
         self.warnings: list[str] = []
+
+    @property
+    def path_staged(self) -> bool:
+        """Whether PATH is a staged document's, whose values no message may show."""
+        return self.origins.get("PATH") == "staged environment"
 
     def facts(self) -> "dict[str, object]":
         """What `lyftlearn plan --json` prints: names, sources and sizes, never a value."""
@@ -178,8 +185,11 @@ def plan(
         from lyftlearn_entrypoint.adapt import statsd
 
         ran.add("statsd")
-        for name, value in statsd.variables(*inputs.gateway).items():
-            environment.fill(name, value, "metrics gateway")
+        for group in statsd.variables(*inputs.gateway):
+            # All or none: a host of the user's own with the gateway's port would be nowhere.
+            if not any(name in environment.variables for name in group):
+                for name, value in group.items():
+                    environment.fill(name, value, "metrics gateway")
     if switch:
         ran.add("user")
         launch.owned = list(OWNED)
@@ -193,6 +203,9 @@ def plan(
     for name, value in changes.items():
         environment.force(name, value, "made usable for " + str(host.user))
     launch.make_home = host.fallback_home if make else ""
+    if context.name == contexts.TRAINING or inputs.own_hyperparameters is not None:
+        launch.names_hyperparameters = True
+        environment.force(HYPERPARAMETERS_FILE, contexts.HYPERPARAMETERS, "hyperparameters")
     environment.force("LYFTLEARN_CONTEXT", context.name, "context")
     launch.env = environment.variables
     launch.origins = environment.origins
@@ -234,7 +247,6 @@ def _plan_hyperparameters(launch: Launch, environment: Environment, settings: "S
             launch.notes.append("SageMaker's own value stays for: " + ", ".join(sorted(won)))
         content = hyperparameters.document(merged)
         launch.hyperparameters = (content, [contexts.HYPERPARAMETERS, *HYPERPARAMETERS_BESIDE])
-    environment.force(HYPERPARAMETERS_FILE, contexts.HYPERPARAMETERS, "hyperparameters")
     directory = settings["hyperparameters_dir"]
     if directory and (merged or inputs.hyperparameters is not None):
         launch.volumes.append(Volume("hyperparameters", directory, hyperparameters.config_map(merged), 0o644, memory=False))

@@ -83,8 +83,8 @@ class Process:
         user = User(uid, posix.getegid(), posix.getgroups(), name, home)
         return False, Host(user, _writable, self._fallback_home(uid, files), None)
 
-    def locate(self, name: str, path: "str | None", user: "User | None") -> str:
-        return commands.locate(name, path, (user.uid, user.gid, user.groups) if user else None)
+    def locate(self, name: str, path: "str | None", user: "User | None", staged: bool = False) -> str:
+        return commands.locate(name, path, (user.uid, user.gid, user.groups) if user else None, staged)
 
     def check_size(self, argv: "list[str]", env: "dict[str, str]", fetched: bool) -> None:
         """Raises BadDocument (65) when fetched variables make the environment larger than the kernel takes."""
@@ -114,8 +114,10 @@ class Process:
         posix.kill(posix.getpid(), _signal.SIGINT)
         return 128 + 2
 
-    def execute(self, argv: "list[str]", path: str, env: "dict[str, str]") -> "NoReturn":
-        """Give back what Python changed in itself and become the program. Raises StartError when the kernel refuses."""
+    def execute(self, argv: "list[str]", path: str, env: "dict[str, str]", staged: bool = False) -> "NoReturn":
+        """Give back what Python changed in itself and become the program. Raises StartError when the kernel refuses.
+
+        `staged`: PATH, by which `path` was found, is that of a staged document, so the message says the command alone."""
         import _signal
 
         for name in _IGNORED_BY_PYTHON:
@@ -125,7 +127,7 @@ class Process:
         try:
             posix.execve(path, [_encode(word) for word in argv], {_encode(name): _encode(value) for name, value in env.items()})
         except OSError as error:
-            raise _refusal(path, error) from None
+            raise _refusal(argv[0] if staged else path, error) from None
 
     def _passwd(self, who: "str | int") -> "tuple[str, int, int, str] | None":
         import pwd

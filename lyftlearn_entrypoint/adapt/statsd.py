@@ -12,18 +12,22 @@ def split_address(address: str) -> "tuple[str, int]":
     return host.strip("[]"), int(port)
 
 
-def variables(address: str, port: int) -> "dict[str, str]":
-    """The variables that point clients at the gateway. `address` is numeric, so that no client has to resolve it: pystatsd
-    resolves at import, and a name that fails there would stop the user's program."""
+def variables(address: str, port: int) -> "list[dict[str, str]]":
+    """The variables that point clients at the gateway, in groups: what one client reads belongs together.
+
+    The address is numeric, so that no client has to resolve it: pystatsd resolves at import, and a name that fails there
+    would stop the user's program.
+    """
     bracketed = "[" + address + "]" if ":" in address else address
-    result = {
-        "STATSD_HOST": address,  # statsd (Python, defaults.env), Node's and many others
-        "STATSD_PORT": str(port),
-        "STATSD_ADDR": bracketed + ":" + str(port),  # Shopify's statsd-instrument
-        "DD_AGENT_HOST": address,  # datadog clients
-        "DD_DOGSTATSD_PORT": str(port),
-        "DD_DOGSTATSD_URL": "udp://" + bracketed + ":" + str(port),
-    }
+    plain = {"STATSD_HOST": address, "STATSD_PORT": str(port)}  # statsd (Python, defaults.env), Node's and many others
     if ":" in address:
-        result["STATSD_IPV6"] = "1"  # without it pystatsd asks for an IPv4 address only
-    return result
+        plain["STATSD_IPV6"] = "1"  # without it pystatsd asks for an IPv4 address only
+    return [
+        plain,
+        {"STATSD_ADDR": bracketed + ":" + str(port)},  # Shopify's statsd-instrument
+        {
+            "DD_AGENT_HOST": address,  # datadog clients; the URL wins over the other two where a client knows it
+            "DD_DOGSTATSD_PORT": str(port),
+            "DD_DOGSTATSD_URL": "udp://" + bracketed + ":" + str(port),
+        },
+    ]

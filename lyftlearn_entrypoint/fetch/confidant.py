@@ -135,11 +135,18 @@ class Confidant:
                 elif response.status != 429 and response.status < 500:
                     raise self._final(response)
                 wait = _seconds(response.headers.get("retry-after", ""))
-            if attempt >= TRIES or not self._deadline.pause(attempt, base=0.25, cap=8.0, at_least=wait):
-                raise Unavailable(
-                    self._asked() + ": " + answer + " (" + str(attempt) + (" tries)" if attempt > 1 else " try)"),
-                    "Check that the server runs and that this subnet and security group reach it",
+            if attempt < TRIES:
+                if self._deadline.pause(attempt, base=0.25, cap=8.0, at_least=wait):
+                    continue
+                answer += (
+                    ", and the deadline of "
+                    + format(self._deadline.seconds, ".3g")
+                    + " s leaves no time for another try (LYFTLEARN_DEADLINE)"
                 )
+            raise Unavailable(
+                self._asked() + ": " + answer + " (" + str(attempt) + (" tries)" if attempt > 1 else " try)"),
+                "Check that the server runs and that this subnet and security group reach it",
+            )
 
     def _asked(self) -> str:
         return str(self) + " was asked for service " + self.service

@@ -90,14 +90,14 @@ class CredentialChain:
 
         chosen = profile.find(environ, self._read_file)
         if chosen is not None and chosen.assumes_role:
-            return profile.load(chosen, self._botocore_path)
+            return profile.load(chosen, environ, self._botocore_path)
         if environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
             from lyftlearn_entrypoint.fetch import web_identity
 
             return web_identity.assume(environ, self._http, self._deadline, self._read_file)
         looked.append("AWS_WEB_IDENTITY_TOKEN_FILE is not set")
         if chosen is not None:
-            return profile.load(chosen, self._botocore_path)
+            return profile.load(chosen, environ, self._botocore_path)
         looked.append("no profile holds any")
         if "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" in environ or "AWS_CONTAINER_CREDENTIALS_FULL_URI" in environ:
             from lyftlearn_entrypoint.fetch import container

@@ -229,13 +229,13 @@ class Fetch:
             + " ms",
             step="credentials",
             count=len(secrets),
-            source=task.asks,
+            origin=task.asks,
             milliseconds=task.milliseconds,
         )
 
     def _say(self, step: str, what: str, count: int, origin: str, size: int, milliseconds: int) -> None:
         line = f"{step}: {count} {what} from {origin}, {size} bytes, in {milliseconds} ms"
-        self.log.info(line, step=step, count=count, source=origin, bytes=size, milliseconds=milliseconds)
+        self.log.info(line, step=step, count=count, origin=origin, bytes=size, milliseconds=milliseconds)
 
 
 def _number(seconds: float) -> str:

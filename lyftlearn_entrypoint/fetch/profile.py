@@ -90,7 +90,7 @@ def _section(text: str, names: "set[str]") -> "set[str] | None":
     return keys
 
 
-def load(profile: Profile, directory: "str | None") -> Credentials:
+def load(profile: Profile, environ: "dict[str, str]", directory: "str | None") -> Credentials:
     """The credentials that botocore gets from a profile: it reads this process's own environment.
 
     `directory` holds botocore where sys.path does not; None is where this package lies. Raises StartError: 69, 77 or 78.
@@ -114,7 +114,10 @@ def load(profile: Profile, directory: "str | None") -> Credentials:
             "Install boto3 in the image, or use a role (container, instance or web identity) instead of a profile",
         ) from None
     try:
-        found = Session().get_credentials()
+        session = Session()
+        if environ.get("AWS_REGION") and not environ.get("AWS_DEFAULT_REGION"):
+            session.set_config_variable("region", environ["AWS_REGION"])  # botocore knows only the other name
+        found = session.get_credentials()
         frozen = None if found is None else found.get_frozen_credentials()
     except (BotoCoreError, ClientError) as error:
         raise _failure(what, error) from None

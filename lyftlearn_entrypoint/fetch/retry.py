@@ -56,7 +56,7 @@ def ask(what: str, deadline: "Deadline", send: "Callable[[], Response]", tries: 
         if attempt + 1 == tries:
             break
         if not deadline.pause(attempt, base=_BASE, at_least=wait):
-            last += ", and the deadline of " + format(deadline.seconds, ".3g") + " s leaves no time for another try"
+            last += ", and the deadline of " + format(deadline.seconds, ".3g") + " s leaves no time for another try (LYFTLEARN_DEADLINE)"
             break
     count = str(attempt + 1) + (" try" if attempt == 0 else " tries")
     remedy = "Check the route, the security groups and the VPC endpoints from this subnet"

@@ -1,6 +1,5 @@
 """A SageMaker container below a directory, started for real, and servers that stand between it and the platform."""
 
-
 import gzip
 import hashlib
 import json
@@ -80,7 +79,9 @@ class Job:
             "TRAINING_JOB_ARN": ARN,
             **pointers,
         }
-        self.write("/opt/ml/input/config/resourceconfig.json", b'{"current_host":"algo-1","hosts":["algo-1"],"network_interface_name":"eth0"}')
+        self.write(
+            "/opt/ml/input/config/resourceconfig.json", b'{"current_host":"algo-1","hosts":["algo-1"],"network_interface_name":"eth0"}'
+        )
         for name in ("model", "output", "input/data"):
             self.path("/opt/ml/" + name).mkdir()
 
@@ -109,7 +110,9 @@ class Job:
             del self.environ[name]
         self.path("/opt/ml/input/config/resourceconfig.json").unlink()
         arn = ARN.replace("training-job", "processing-job")
-        self.write("/opt/ml/config/processingjobconfig.json", json.dumps({"ProcessingJobArn": arn, "ProcessingJobName": "night-shift"}).encode())
+        self.write(
+            "/opt/ml/config/processingjobconfig.json", json.dumps({"ProcessingJobArn": arn, "ProcessingJobName": "night-shift"}).encode()
+        )
         return self
 
     def studio(self) -> "Job":
@@ -126,18 +129,23 @@ class Job:
         place = self.path("/opt/ml/output/failure")
         return place.read_text() if place.exists() else ""
 
-    def start(self, *argv: str, timeout: float = 40, stdin: bytes = b"", **environ: "str | None") -> Ended:
+    def start(self, *argv: str, **environ: "str | None") -> Ended:
         """Start the entrypoint with ARGs (by default SEE). A variable that is None is not given."""
+        return self.run([*launcher(), *(argv or (sys.executable, "-I", "-c", SEE))], **environ)
+
+    def run(self, words: list[str], **environ: "str | None") -> Ended:
+        """Run any command line in this container."""
         env = {name: value for name, value in {**self.environ, **environ}.items() if value is not None}
         began = time.monotonic()
-        words = [*launcher(), *(argv or (sys.executable, "-I", "-c", SEE))]
-        done = subprocess.run(words, env=env, cwd=self.root, input=stdin, capture_output=True, timeout=timeout, check=False)
+        done = subprocess.run(words, env=env, cwd=self.root, stdin=subprocess.DEVNULL, capture_output=True, timeout=40, check=False)
         return Ended(done, time.monotonic() - began)
 
     def left_behind(self) -> set[str]:
         """Every file and link of the container, but for HOME."""
         found = {str(Path(base, name).relative_to(self.root)) for base, _, names in os.walk(self.root) for name in names}
-        found |= {str(Path(base, n).relative_to(self.root)) for base, names, _ in os.walk(self.root) for n in names if Path(base, n).is_symlink()}
+        found |= {
+            str(Path(base, n).relative_to(self.root)) for base, names, _ in os.walk(self.root) for n in names if Path(base, n).is_symlink()
+        }
         return {name for name in found if not name.startswith("home/")}
 
 
@@ -150,7 +158,9 @@ class Bucket:
         self.prefix = uuid.uuid4().hex
         self.put_count = 0
 
-    def put(self, document: object, key: str = "document.json", *, packed: bool = False, digest: bool = False, raw: "bytes | None" = None) -> str:
+    def put(
+        self, document: object, key: str = "document.json", *, packed: bool = False, digest: bool = False, raw: "bytes | None" = None
+    ) -> str:
         """Store a document (or `raw` bytes) and give its URI, with `#sha256=` of the stored bytes where asked."""
         data = json.dumps(document).encode() if raw is None else raw
         if packed:

@@ -3,7 +3,6 @@
 A test module that wants it says `pytest_plugins = ["tests.integration.platform_fixture"]`.
 """
 
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from tests.integration.job import Bucket, Job
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     """moto, the real Confidant, a StatsD gateway and a credentials endpoint."""
-    with Platform(lambda line: sys.stderr.write(line + "\n")) as started:
+    with Platform(print) as started:
         yield started
 
 

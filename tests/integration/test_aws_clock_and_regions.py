@@ -1,6 +1,7 @@
 """A clock that is wrong, and buckets and keys in other regions."""
 
 import base64
+import calendar
 import json
 import time
 from email.utils import formatdate
@@ -53,6 +54,20 @@ def test_kms_words_for_a_wrong_clock(message: str) -> None:
     text_of(caught)
 
 
+def test_a_wrong_signature_is_blamed_on_a_clock_that_is_far_off() -> None:
+    def script(_: Request) -> bytes:
+        return answer(403, error_xml("SignatureDoesNotMatch"), {"Date": formatdate(usegmt=True)})
+
+    assert "ahead of the server's" in refusal(script, Refused, skew=1000)
+    assert "clock" not in refusal(script, Refused, skew=100)
+
+
+def test_a_request_is_signed_for_the_time_it_is_sent_at() -> None:
+    _, requests = get(lambda _: answer(200, b"x"), skew=7200)
+    sent = calendar.timegm(time.strptime(requests[0].headers["x-amz-date"], "%Y%m%dT%H%M%SZ"))
+    assert abs(sent - time.time() - 7200) < 60
+
+
 def test_a_wrong_signature_is_not_blamed_on_a_right_clock() -> None:
     def script(_: Request) -> bytes:
         return answer(403, error_xml("SignatureDoesNotMatch"), {"Date": formatdate(usegmt=True)})
@@ -99,6 +114,13 @@ def test_regions_that_point_at_each_other_are_no_loop() -> None:
         with pytest.raises(Refused, match="status 301"):
             aws({**KEYS, "AWS_ENDPOINT_URL": s.url}).s3_get("bucket", "k", limit=MIB)
         assert len(s.requests) == 3
+
+
+def test_a_redirect_to_the_same_region_is_not_followed() -> None:
+    with serve(lambda _: answer(301, b"", {"x-amz-bucket-region": "us-east-1"})) as server:
+        with pytest.raises(Refused, match="status 301"):
+            aws({**KEYS, "AWS_ENDPOINT_URL": server.url, "AWS_REGION": "us-east-1"}).s3_get("bucket", "k", limit=MIB)
+        assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("region", ["x.evil.example/", "evil.example#", "", "US-EAST-1", "a" * 50])

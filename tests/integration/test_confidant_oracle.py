@@ -71,9 +71,15 @@ def client() -> str:
 @pytest.fixture
 def oracle(client: str, platform: Platform, tmp_path: Path) -> Run:
     environ = {
-        "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8", "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": platform.aws_url,
-        "AWS_ACCESS_KEY_ID": "client", "AWS_SECRET_ACCESS_KEY": "client", "NO_PROXY": "127.0.0.1",
-    }  # fmt: skip
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": platform.aws_url,
+        "AWS_ACCESS_KEY_ID": "client",
+        "AWS_SECRET_ACCESS_KEY": "client",
+        "NO_PROXY": "127.0.0.1",
+    }
 
     def ask(service: str) -> "subprocess.CompletedProcess[str]":
         words = [client, "-c", ASK, platform.confidant.url, AUTH_KEY, AUTH_CONTEXT, service, REGION]
@@ -108,7 +114,24 @@ def added(job: Job, given: dict[str, str], prefixes: tuple[str, ...]) -> dict[st
     return {name: value for name, value in env.items() if name.startswith(prefixes) and name not in job.environ}
 
 
-VALUES = ("plain", "", " ", "a b", "it's", 'say "x"', "$HOME `id` $(id)", "back\\slash\\n", "line\nline\n", "}{${x}", "é \N{ROCKET}", "*?[a]~", "a=b;c&d|e<f>", "\t\x01\x7f", "!!", "-n")
+VALUES = (
+    "plain",
+    "",
+    " ",
+    "a b",
+    "it's",
+    'say "x"',
+    "$HOME `id` $(id)",
+    "back\\slash\\n",
+    "line\nline\n",
+    "}{${x}",
+    "é \N{ROCKET}",
+    "*?[a]~",
+    "a=b;c&d|e<f>",
+    "\t\x01\x7f",
+    "!!",
+    "-n",
+)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -118,7 +141,10 @@ def test_generated_services_give_the_same_environment(job: Job, platform: Platfo
     prefixes = ("", "OWN_", "lower_", "x9_")
     credentials, blind = [], []
     for number in range(8):
-        pairs = {f"{chance.choice(['key', 'Pass_word', '_x', 'A'])}_{number}_{n}": chance.choice(VALUES) * chance.choice([1, 1, 40]) for n in range(4)}
+        pairs = {
+            f"{chance.choice(['key', 'Pass_word', '_x', 'A'])}_{number}_{n}": chance.choice(VALUES) * chance.choice([1, 1, 40])
+            for n in range(4)
+        }
         credentials.append(confidant.credential({**pairs}, chance.choice(prefixes)))
     for number in range(3):
         pairs = {f"Blind_{number}_{n}": chance.choice(VALUES) for n in range(4)}

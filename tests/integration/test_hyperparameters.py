@@ -2,12 +2,12 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.integration.job import Bucket, Job
+from tests.integration.job import Bucket, Job, launcher
 
 pytest_plugins = ["tests.integration.platform_fixture"]
 
@@ -20,9 +20,18 @@ def written(job: Job) -> object:
 
 
 def test_values_are_written_as_sagemaker_writes_them(job: Job, bucket: Bucket) -> None:
-    nested = {"layers": [64, 32], "name": "é \"x\"", "deep": {"a": [None, True]}}
-    document = {"epochs": 3, "rate": 0.001, "tiny": 1e-7, "flag": True, "off": False, "none": None, "text": "as it is", "nested": nested, "": ""}
-    del document[""]
+    nested = {"layers": [64, 32], "name": 'é "x"', "deep": {"a": [None, True]}}
+    document = {
+        "epochs": 3,
+        "rate": 0.001,
+        "tiny": 1e-7,
+        "flag": True,
+        "off": False,
+        "none": None,
+        "text": "as it is",
+        "nested": nested,
+        "empty": "",
+    }
     env = job.start(LYFTLEARN_HYPERPARAMETERS_URI=bucket.put(document, digest=True)).env
     assert env["LYFTLEARN_HYPERPARAMETERS_FILE"] == str(job.path(FILE))
     assert "LYFTLEARN_HYPERPARAMETERS_URI" not in env
@@ -32,7 +41,7 @@ def test_values_are_written_as_sagemaker_writes_them(job: Job, bucket: Bucket) -
     assert found["text"] == "as it is"
     assert (found["epochs"], found["flag"], found["none"]) == ("3", "true", "null")
     assert found["nested"] == '{"layers":[64,32],"name":"é \\"x\\"","deep":{"a":[null,true]}}'
-    assert {name: value if name == "text" else json.loads(value) for name, value in found.items()} == document
+    assert {name: value if name in ("text", "empty") else json.loads(value) for name, value in found.items()} == document
 
 
 def test_a_tuning_trial_keeps_what_exists_nowhere_else(job: Job, bucket: Bucket) -> None:
@@ -122,26 +131,22 @@ def test_a_read_only_config_directory_gets_the_file_beside_it(job: Job, need: Ne
 
 def test_a_read_only_mount_gets_the_file_beside_it(job: Job, need: Need) -> None:
     """A private mount namespace makes the config directory read-only, for root too."""
-    import subprocess
-
     probe = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
     need(os.geteuid() == 0 and probe.returncode == 0, "no private mount namespace can be had here")
     job.hyperparameters({"rate": "0.0173"})
     job.channel(hyperparameters={"epochs": 3})
     directory = str(job.path(FILE).parent)
-    from tests.integration.job import launcher
-
     script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
     see = "import os; p = os.environ['LYFTLEARN_HYPERPARAMETERS_FILE']; print(p); print(open(p).read(), end='')"
     words = ["unshare", "--mount", "/bin/sh", "-c", script, directory, *launcher(), launcher()[0], "-I", "-c", see]
-    done = subprocess.run(words, env=job.environ, cwd=job.root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    path, content = done.stdout.split("\n", 1)
+    ended = job.run(words)
+    assert ended.code == 0, ended.err
+    path, content = ended.out.split("\n", 1)
     assert path == str(job.path("/opt/ml/input/lyftlearn/hyperparameters.json"))
     assert json.loads(content) == {"epochs": "3", "rate": "0.0173"}
     assert written(job) == {"rate": "0.0173"}
-    assert f"warning: hyperparameters: written to {path}, since " in done.stderr
-    assert "Read-only file system" in done.stderr
+    assert f"warning: hyperparameters: written to {path}, since " in ended.err
+    assert "Read-only file system" in ended.err
 
 
 def beside(job: Job) -> None:
@@ -164,7 +169,7 @@ def test_modes_do_not_follow_the_umask(job: Job, umask: int) -> None:
     assert ended.code == 0
     assert job.path(FILE).stat().st_mode & 0o777 == 0o644
     assert job.path("/a/b/training/epochs").stat().st_mode & 0o777 == 0o644
-    assert Path(job.path("/a/b")).stat().st_mode & 0o777 == 0o755
+    assert job.path("/a/b").stat().st_mode & 0o777 == 0o755
     assert ended.env  # the program ran
 
 

@@ -109,7 +109,7 @@ def test_without_the_package_it_says_so(tmp_path: Path) -> None:
     launcher.parent.mkdir()
     assert install(PYTHON, str(launcher)) != []
     done = subprocess.run([str(launcher)], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert "the package lyftlearn_entrypoint is not beside" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -13,7 +13,9 @@ pytest_plugins = ["tests.integration.platform_fixture"]
 Service = Callable[..., dict[str, str]]
 
 
-def plan(job: Job, *words: str, command: tuple[str, ...] = ("/bin/echo", "a b", "--json"), **environ: "str | None") -> "subprocess.CompletedProcess[str]":
+def plan(
+    job: Job, *words: str, command: tuple[str, ...] = ("/bin/echo", "a b", "--json"), **environ: "str | None"
+) -> "subprocess.CompletedProcess[str]":
     env = {name: value for name, value in {**job.environ, **environ}.items() if value is not None}
     return subprocess.run(operator("plan", *words, "--", *command), env=env, cwd=job.root, capture_output=True, text=True, check=False)
 
@@ -97,8 +99,11 @@ def test_context_tells_each_signal(job: Job) -> None:
     done = subprocess.run(operator("context", "--json", "--", "serve"), env=job.environ, capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)
     assert {key: found[key] for key in ("context", "app_type", "tuning", "emulated")} == {
-        "context": "sagemaker-training", "app_type": None, "tuning": False, "emulated": False,
-    }  # fmt: skip
+        "context": "sagemaker-training",
+        "app_type": None,
+        "tuning": False,
+        "emulated": False,
+    }
     believed = {signal["name"]: signal["believed"] for signal in found["signals"]}
     assert believed["TRAINING_JOB_ARN"] is True
     assert believed["/opt/ml"] is False

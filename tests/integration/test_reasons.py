@@ -2,15 +2,13 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from lyftlearn_local.platform import Platform
 from tests.fake_http import Hang, answer, closed_port, serve
-from tests.integration.job import Bucket, Ended, Job, relay
+from tests.integration.job import Bucket, Ended, Job, launcher
 
 pytest_plugins = ["tests.integration.platform_fixture"]
 
@@ -32,14 +30,7 @@ def reads(job: Job, ended: Ended, code: int, *words: str) -> None:
 
 
 def test_64_nothing_to_run(job: Job) -> None:
-    import subprocess
-    import sys
-
-    from tests.integration.job import launcher
-
-    done = subprocess.run(launcher(), env=job.environ, capture_output=True, check=False)
-    assert sys.executable
-    reads(job, Ended(done, 0), 64, "no command", "LYFTLEARN_COMMAND")
+    reads(job, job.run(launcher()), 64, "no command", "LYFTLEARN_COMMAND")
 
 
 def test_65_a_document_that_is_not_what_it_claims(job: Job, bucket: Bucket) -> None:
@@ -69,6 +60,16 @@ def test_69_nobody_answers(job: Job) -> None:
         ended = job.start(LYFTLEARN_ENV_URI="s3://bucket/key.json", AWS_ENDPOINT_URL_S3=server.url, LYFTLEARN_DEADLINE="1")
     reads(job, ended, 69, "s3://bucket/key.json", "1 s", "LYFTLEARN_DEADLINE")
     assert ended.seconds < 2
+
+
+def test_69_no_credentials_in_time(job: Job, bucket: Bucket) -> None:
+    with serve(lambda _: Hang()) as server:
+        uri = server.url + "/v2/credentials/hush-1"
+        ended = job.start(LYFTLEARN_ENV_URI=bucket.put({"A": "1"}), AWS_CONTAINER_CREDENTIALS_FULL_URI=uri, LYFTLEARN_DEADLINE="1")
+    assert ended.code == 69
+    assert ended.seconds < 2.5
+    assert "s3://lyftlearn-local/" in ended.line or "credentials" in ended.line
+    assert "hush" not in ended.err
 
 
 def test_77_refused(job: Job, service: Service) -> None:
@@ -168,77 +169,11 @@ def test_two_things_that_failed_are_both_told(job: Job) -> None:
     assert "absent-" in ended.line
 
 
-# Secrets -----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("form", ["text", "json"])
-@pytest.mark.parametrize("broken", ["", "LYFTLEARN_HYPERPARAMETERS_URI", "LYFTLEARN_CREDENTIALS_DIR", "command"])
-def test_no_value_reaches_a_log_at_any_level(
-    job: Job, platform: Platform, bucket: Bucket, service: Service, form: str, broken: str
-) -> None:
-    values = [f"hush-{number}-{os.urandom(6).hex()}" for number in range(8)]
-    job.hyperparameters({"rate": values[5]})
-    settings: dict[str, str] = {
-        **service({"a": values[0], "b": values[1], "c": None}),
-        "LYFTLEARN_ENV_URI": bucket.put({"A": values[2], "IMAGE": values[3]}),
-        "LYFTLEARN_HYPERPARAMETERS_URI": bucket.put({"rate": values[4], "epochs": {"deep": values[6]}}),
-        "LYFTLEARN_CREDENTIALS_DIR": "/secrets",
-        "LYFTLEARN_HYPERPARAMETERS_DIR": "/etc/training",
-        "LYFTLEARN_TRACE": "/trace.json",
-        "LYFTLEARN_LOG": form,
-        "LYFTLEARN_LOG_LEVEL": "debug",
-        "IMAGE": values[7],
-    }
-    if broken == "LYFTLEARN_CREDENTIALS_DIR":
-        job.write("/secrets", b"a file")
-    elif broken == "LYFTLEARN_HYPERPARAMETERS_URI":
-        settings[broken] = bucket.put({"rate": values[4], "": values[6]})
-    argv = ("nosuchprogram",) if broken == "command" else ("/bin/true",)
-    with relay(platform.aws_url) as aws, relay(platform.confidant.url) as confidant:
-        endpoints = {"AWS_ENDPOINT_URL": aws.url, "LYFTLEARN_CONFIDANT_URL": confidant.url}
-        ended = job.start(*argv, **{**settings, **endpoints})
-        tokens = [request.headers["x-auth-token"] for request in confidant.requests]
-        signed = [request.headers.get(name, "") for request in aws.requests for name in ("authorization", "x-amz-security-token")]
-    assert ended.code == {"": 0, "LYFTLEARN_HYPERPARAMETERS_URI": 65, "LYFTLEARN_CREDENTIALS_DIR": 78, "command": 127}[broken], ended.err
-    trace = job.path("/trace.json").read_text() if job.path("/trace.json").exists() else ""
-    assert (trace != "") == (broken == "")
-    secrets = [*values, *tokens, *signed, *(part.rpartition("Signature=")[2] for part in signed)]
-    assert len(tokens) == 1
-    assert len(signed) > 4
-    said = ended.err + job.failure + trace
-    assert [secret for secret in secrets if secret and secret in said] == []
-    if form == "json":
-        records = [json.loads(line) for line in ended.err.splitlines()]
-        assert {record["source"] for record in records} == {"lyftlearn-entrypoint"}
-        assert {record["context"] for record in records} <= {"sagemaker-training", ""}
-        if broken:
-            assert [record["code"] for record in records if record["level"] == "error"] == [ended.code]
-
-
-def test_one_line_a_step_says_what_from_where_how_many_how_long(job: Job, bucket: Bucket, service: Service) -> None:
-    settings = service({"a": "1", "b": "2"})
-    uri, other = bucket.put({"A": "1"}), bucket.put({"epochs": 3, "rate": 1})
-    err = job.start("/bin/true", **settings, LYFTLEARN_ENV_URI=uri, LYFTLEARN_HYPERPARAMETERS_URI=other).err
-    lines = [line.removeprefix("lyftlearn-entrypoint: ") for line in err.splitlines()]
-    for start, *words in (
-        ("environment: ", "1 variable", uri, " ms"),
-        ("hyperparameters: ", "2 ", other, " ms"),
-        ("credentials: ", "2 ", settings["LYFTLEARN_CONFIDANT_URL"], " ms"),
-        ("start: ", "/bin/true", "sagemaker-training", " ms"),
-    ):
-        found = [line for line in lines if line.startswith(start)]
-        assert len(found) == 1, err
-        for word in words:
-            assert word in found[0]
-    assert len(lines) <= 6
-
-
-# Isolation, Studio, starting again -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["LYFTLEARN_ENV_URI", "LYFTLEARN_HYPERPARAMETERS_URI"])
 def test_network_isolation_is_said_at_once_and_names_the_channel(job: Job, name: str) -> None:
-    ended = job.start(**{name: "s3://bucket/key.json"}, AWS_CONTAINER_CREDENTIALS_FULL_URI=None, AWS_ENDPOINT_URL=None, AWS_EC2_METADATA_DISABLED=None)
+    ended = job.start(
+        **{name: "s3://bucket/key.json"}, AWS_CONTAINER_CREDENTIALS_FULL_URI=None, AWS_ENDPOINT_URL=None, AWS_EC2_METADATA_DISABLED=None
+    )
     reads(job, ended, 69, "no network", "isolation", "channel named lyftlearn", "s3://bucket/key.json")
     assert ended.seconds < 1
 
@@ -265,6 +200,24 @@ def test_studio_with_half_of_the_settings_fails_open_too(job: Job) -> None:
     ended = job.studio().start(LYFTLEARN_CONFIDANT_URL="https://confidant.example.com")
     assert ended.code == 0
     assert "LYFTLEARN_CONFIDANT_AUTH_KEY" in ended.err
+
+
+def test_studio_goes_on_without_what_cannot_be_carried_out(job: Job, platform: Platform, bucket: Bucket, service: Service) -> None:
+    """What is found wrong only after it was fetched: two credentials for one variable, a document of numbers, a place that is a file."""
+    confidant = platform.confidant
+    name = "night-" + os.urandom(4).hex()
+    confidant.service(name, [confidant.credential({"b_c": "hush-1"}, "a_"), confidant.credential({"c": "hush-2"}, "a_b_")])
+    job.studio()
+    ended = job.start(**{**service({}), "LYFTLEARN_CONFIDANT_SERVICE": name, "LYFTLEARN_ENV_URI": bucket.put({"A": 5})})
+    assert "A_B_C" not in ended.env
+    assert "warning: " in ended.err
+    assert "A_B_C" in ended.err
+    assert "A is a number" in ended.err
+    assert "hush" not in ended.err
+    job.write("/secrets", b"a file")
+    ended = job.start(**service({"a": "1"}), LYFTLEARN_CREDENTIALS_DIR="/secrets")
+    assert ended.env["CREDENTIALS_A"] == "1"
+    assert str(job.path("/secrets")) in ended.err
 
 
 def test_what_is_whole_arrives_in_studio_although_another_step_failed(job: Job, bucket: Bucket, service: Service) -> None:
@@ -309,17 +262,14 @@ def test_metrics_never_stop_a_start(job: Job) -> None:
     assert ended.seconds < 10
 
 
-def test_a_full_disk_or_a_read_only_place_is_said_with_the_path(job: Job, service: Service, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_said_with_the_path(job: Job, service: Service) -> None:
     job.write("/not-a-directory", b"")
     ended = job.start(**service({"a": "1"}), LYFTLEARN_CREDENTIALS_DIR="/not-a-directory/secrets")
     reads(job, ended, 78, "LYFTLEARN_CREDENTIALS_DIR", str(job.path("/not-a-directory/secrets")), "Not a directory")
 
 
 def test_a_reason_needs_no_stderr(job: Job) -> None:
-    """A broken pipe: the file and the exit code still tell."""
-    from tests.integration.job import launcher
-
-    script = 'exec 2>&-; exec "$@"'
-    done = subprocess.run(["/bin/sh", "-c", script, "sh", *launcher(), "/no/such/program"], env=job.environ, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (127, b"")
+    """A closed one: the file and the exit code still tell."""
+    ended = job.run(["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *launcher(), "/no/such/program"])
+    assert (ended.code, ended.err) == (127, "")
     assert "/no/such/program" in job.failure

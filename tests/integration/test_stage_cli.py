@@ -26,11 +26,20 @@ def stage(platform: Platform, bucket: Bucket, tmp_path: Path) -> Stage:
     (tmp_path / "environment.json").write_text(json.dumps(ENVIRONMENT))
     (tmp_path / "hyperparameters.json").write_text(json.dumps(HYPERPARAMETERS))
     environ = {
-        "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8", "AWS_REGION": platform.region, "AWS_DEFAULT_REGION": platform.region,
-        "AWS_ENDPOINT_URL": platform.aws_url, "AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator", "NO_PROXY": "127.0.0.1",
-    }  # fmt: skip
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "AWS_REGION": platform.region,
+        "AWS_DEFAULT_REGION": platform.region,
+        "AWS_ENDPOINT_URL": platform.aws_url,
+        "AWS_ACCESS_KEY_ID": "operator",
+        "AWS_SECRET_ACCESS_KEY": "operator",
+        "NO_PROXY": "127.0.0.1",
+    }
 
-    def run(*words: str, to: str = f"s3://{bucket.name}/{bucket.prefix}", stdin: str = "", **more: str) -> "subprocess.CompletedProcess[str]":
+    def run(
+        *words: str, to: str = f"s3://{bucket.name}/{bucket.prefix}", stdin: str = "", **more: str
+    ) -> "subprocess.CompletedProcess[str]":
         command = operator("stage", *(["--to", to] if to else []), *words)
         return subprocess.run(command, env={**environ, **more}, cwd=tmp_path, input=stdin, capture_output=True, text=True, check=False)
 
@@ -50,10 +59,7 @@ def test_shell_lines_are_sourced_by_a_shell(stage: Stage, job: Job) -> None:
     done = stage(*BOTH)
     assert done.returncode == 0, done.stderr
     script = done.stdout + 'exec "$@"'
-    words = ["/bin/sh", "-c", script, "sh", *launcher(), sys.executable, "-I", "-c", SEE]
-    ran = subprocess.run(words, env=job.environ, cwd=job.root, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    check(job, json.loads(ran.stdout)["env"])
+    check(job, job.run(["/bin/sh", "-c", script, "sh", *launcher(), sys.executable, "-I", "-c", SEE]).env)
 
 
 def test_shell_is_the_default_and_quotes(stage: Stage, bucket: Bucket) -> None:
@@ -113,8 +119,7 @@ def test_staging_twice_writes_once_and_the_key_tells_the_content(stage: Stage, b
     first = stage(*BOTH, "--print", "json")
     keys = bucket.keys()
     assert len(keys) == 2
-    reordered = dict(reversed(ENVIRONMENT.items()))
-    (tmp_path / "environment.json").write_text(json.dumps(reordered, indent=4))
+    (tmp_path / "environment.json").write_text(json.dumps(ENVIRONMENT, indent=4, ensure_ascii=False))
     second = stage(*BOTH, "--print", "json")
     assert second.stdout == first.stdout
     assert bucket.keys() == keys

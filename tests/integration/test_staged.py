@@ -1,18 +1,16 @@
 """Staged documents by both routes, against moto's S3 and against servers that misbehave."""
 
-import gzip
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from lyftlearn_local.platform import Platform
-from tests.fake_http import answer, serve
-from tests.integration.job import SEE, Bucket, Job, Pouring, relay
+from tests.integration.job import SEE, Bucket, Job, relay
 
 pytest_plugins = ["tests.integration.platform_fixture"]
 
@@ -20,13 +18,19 @@ LIMIT = 16 << 20
 
 
 def test_an_environment_no_api_would_take(job: Job, bucket: Bucket) -> None:
-    document = {f"FEATURE_{number}": f"value {number} é $HOME" for number in range(300)} | {"LONG": "x" * 100_000, "a.b-c": "", "1ST": "\n\t"}
+    document = {f"FEATURE_{number}": f"value {number} é $HOME" for number in range(300)} | {
+        "LONG": "x" * 100_000,
+        "a.b-c": "",
+        "1ST": "\n\t",
+    }
     env = job.start(LYFTLEARN_ENV_URI=bucket.put(document, digest=True)).env
     assert {name: env[name] for name in document} == document
     assert "LYFTLEARN_ENV_URI" not in env
 
 
-@pytest.mark.parametrize("key", ["plain.json", "with space+plus.json", "é/\N{ROCKET}.json", "per%20cent%2F.json", "a=b&c?.json", "~'()*!.json", "a//b/../c.json"])
+@pytest.mark.parametrize(
+    "key", ["plain.json", "with space+plus.json", "é/\N{ROCKET}.json", "per%20cent%2F.json", "a=b&c?.json", "~'()*!.json", "a//b/../c.json"]
+)
 def test_keys_are_taken_as_they_are(job: Job, bucket: Bucket, key: str) -> None:
     assert job.start(LYFTLEARN_ENV_URI=bucket.put({"A": "1"}, key)).env["A"] == "1"
 
@@ -104,7 +108,9 @@ def test_path_in_a_document_decides_which_command_runs(job: Job, bucket: Bucket)
     assert job.start("mytool", PATH=image, LYFTLEARN_ENV_KEEP="PATH").out == "old\n"
 
 
-def test_a_typing_error_in_the_command_costs_no_network(job: Job, platform: Platform, service: Callable[..., dict[str, str]], bucket: Bucket) -> None:
+def test_a_typing_error_in_the_command_costs_no_network(
+    job: Job, platform: Platform, service: Callable[..., dict[str, str]], bucket: Bucket
+) -> None:
     uri = bucket.put({"epochs": 1})
     with relay(platform.aws_url) as server:
         settings = {**service({"a": "1"}), "LYFTLEARN_HYPERPARAMETERS_URI": uri, "AWS_ENDPOINT_URL": server.url}
@@ -113,6 +119,26 @@ def test_a_typing_error_in_the_command_costs_no_network(job: Job, platform: Plat
         assert job.start("/opt/pyhton", **settings, LYFTLEARN_ENV_URI=uri).code == 127
         assert job.start("pyhton", **settings, LYFTLEARN_ENV_URI=uri, LYFTLEARN_ENV_KEEP="PATH").code == 127
         assert server.requests == []
+
+
+def test_a_staged_path_is_a_value_and_not_shown(job: Job, bucket: Bucket) -> None:
+    job.write("/hush/mytool", b"#!/bin/sh\n").chmod(0o644)
+    for path, code in ((str(job.path("/hush")), 126), ("/hush-2:/hush-3", 127)):
+        ended = job.start("mytool", LYFTLEARN_ENV_URI=bucket.put({"PATH": path}))
+        assert ended.code == code
+        assert "mytool" in ended.line
+        assert "hush" not in ended.err + job.failure
+
+
+def test_local_mode_has_static_keys_and_no_arn(job: Job, bucket: Bucket) -> None:
+    keys = {
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": None,
+        "TRAINING_JOB_ARN": None,
+    }
+    env = job.start(sys.executable, "-I", "-c", SEE, **keys, LYFTLEARN_ENV_URI=bucket.put({"A": "1"})).env
+    assert (env["A"], env["LYFTLEARN_CONTEXT"]) == ("1", "sagemaker-training")
 
 
 def test_a_document_may_set_loader_names_and_none_touches_the_entrypoint(job: Job, bucket: Bucket) -> None:
@@ -132,140 +158,19 @@ def test_the_entrypoints_own_names_in_a_document_are_ignored_with_a_warning(job:
 
 
 def test_where_no_step_ran_nothing_is_taken_away(job: Job) -> None:
-    uri = {"LYFTLEARN_ENV_URI": "s3://bucket/key", "LYFTLEARN_HYPERPARAMETERS_URI": "s3://bucket/key", "LYFTLEARN_CONFIDANT_URL": "http://confidant"}
+    uri = {
+        "LYFTLEARN_ENV_URI": "s3://bucket/key",
+        "LYFTLEARN_HYPERPARAMETERS_URI": "s3://bucket/key",
+        "LYFTLEARN_CONFIDANT_URL": "http://confidant",
+    }
     for where in ("kubernetes", "local"):
         env = job.start(LYFTLEARN_CONTEXT=where, **uri).env
         assert {name: env[name] for name in uri} == uri
         assert env["LYFTLEARN_CONTEXT"] == where
 
 
-# What a document can be instead -------------------------------------------------------------------------------------
-
-
-BAD = {
-    "not JSON": (b"A=hidden-value\n", "not a JSON document"),
-    "cut short": (b'{"A": "hidden-value', "too early"),
-    "empty": (b"", "empty"),
-    "array": (b'["hidden-value"]', "an array"),
-    "not UTF-8": (b'{"A": "hidden-value\xff"}', "UTF-8"),
-    "twice": (b'{"A": "hidden-value", "A": "x"}', "'A' stands twice"),
-    "number": (b'{"A": "hidden-value", "B": 5}', "B is a number"),
-    "null": (b'{"A": "hidden-value", "B": null}', "B is null"),
-    "object": (b'{"B": {"x": "hidden-value"}}', "B is an object"),
-    "no name": (b'{"": "hidden-value"}', "name is empty"),
-    "equals": (b'{"A=B": "hidden-value"}', "A=B"),
-    "NUL": (b'{"A": "hidden-value\\u0000"}', "NUL"),
-    "surrogate": (b'{"A": "hidden-value\\ud800"}', "surrogate"),
-    "128 KiB": (b'{"BIG": "' + b"hidden-value" * 11000 + b'"}', "BIG"),
-    "2 MiB": (json.dumps({f"N{number}": "hidden-value" * 5000 for number in range(110)}).encode(), "kernel"),
-    "gzip cut": (gzip.compress(b'{"A": "hidden-value"}' * 50)[:40], "gzip"),
-    "gzip bomb": (gzip.compress(b'{"A": "' + b"0" * (LIMIT + 100) + b'"}'), "unpacked"),
-    "gzip and more": (gzip.compress(b'{"A": "hidden-value"}') + b"x", "gzip"),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_what_is_no_document_is_65_and_changes_nothing(job: Job, bucket: Bucket, name: str) -> None:
-    data, says = BAD[name]
-    before = job.left_behind()
-    uri = bucket.put(None, raw=data)
-    ended = job.start(LYFTLEARN_ENV_URI=uri, LYFTLEARN_HYPERPARAMETERS_URI=bucket.put({"epochs": 1}))
-    assert ended.code == 65, ended.err
-    assert says in ended.line
-    assert "hidden-value" not in ended.err + job.failure
-    assert job.left_behind() - before == {"opt/ml/output/failure"}
-    job.write("/opt/ml/input/data/lyftlearn/environment.json", data)
-    assert job.start().code == 65
-
-
-def test_a_byte_order_mark_is_no_error(job: Job, bucket: Bucket) -> None:
-    assert job.start(LYFTLEARN_ENV_URI=bucket.put(None, raw=b'\xef\xbb\xbf{"A": "1"}')).env["A"] == "1"
-
-
-def test_a_digest_that_does_not_match(job: Job, bucket: Bucket) -> None:
-    uri = bucket.put({"A": "hidden-value"})
-    digest = "0" * 64
-    ended = job.start(LYFTLEARN_ENV_URI=f"{uri}#sha256={digest}")
-    assert ended.code == 65
-    for word in (uri, "sha256", "000000", "stage again"):
-        assert word in ended.line
-    assert "hidden-value" not in ended.err
-
-
-@pytest.mark.parametrize("form", ["length", "chunked", "until it closes"])
-def test_20_mb_are_refused_before_they_are_read(job: Job, form: str) -> None:
-    """By the header where there is one, at the limit where not: the server is not drained."""
-    size = 20_000_000
-    head = b"HTTP/1.1 200 OK\r\n" + {
-        "length": b"Content-Length: %d\r\n\r\n" % size,
-        "chunked": b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % size,
-        "until it closes": b"\r\n",
-    }[form]
-    most = 200 << 20
-    with closing(Pouring(head, most)) as server:
-        ended = job.start(LYFTLEARN_ENV_URI="s3://bucket/large.json", AWS_ENDPOINT_URL_S3=server.url)
-        poured = server.poured
-    assert ended.code == 65
-    assert "s3://bucket/large.json" in ended.line
-    assert str(LIMIT) in ended.line
-    if form == "length":
-        assert str(size) in ended.line
-    assert ended.seconds < 3
-    room = 8 << 20  # socket buffers of both sides
-    assert poured <= room + (LIMIT if form == "until it closes" else 0)
-
-
-def test_20_mb_in_s3_and_in_the_channel(job: Job, bucket: Bucket) -> None:
-    data = json.dumps({"A": "hidden-value" * 1_700_000}).encode()
-    ended = job.start(LYFTLEARN_ENV_URI=bucket.put(None, raw=data))
-    assert ended.code == 65
-    assert str(len(data)) in ended.line
-    job.write("/opt/ml/input/data/lyftlearn/environment.json", data)
-    ended = job.start()
-    assert ended.code == 65
-    assert "/opt/ml/input/data/lyftlearn/environment.json" in ended.line
-
-
-@pytest.mark.parametrize("uri", ["s3://lyftlearn-local/no/such/key.json", "s3://no-such-bucket-here/key.json"])
-def test_what_is_not_there_is_66(job: Job, uri: str) -> None:
-    ended = job.start(LYFTLEARN_ENV_URI=uri)
-    assert ended.code == 66
-    assert uri in ended.line
-    assert "404" in ended.line
-
-
-def xml(code: str, message: str = "") -> bytes:
-    return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
-
-
-def test_access_refused_is_77_and_names_the_action(job: Job) -> None:
-    message = "User: arn:aws:sts::123456789012:assumed-role/night/SageMaker is not authorized to perform: s3:GetObject"
-    with serve(lambda _: answer(403, xml("AccessDenied", message))) as server:
-        ended = job.start(LYFTLEARN_ENV_URI="s3://bucket/key.json", AWS_ENDPOINT_URL_S3=server.url)
-        assert len(server.requests) == 1
-    assert ended.code == 77
-    for word in ("s3://bucket/key.json", "AccessDenied", "s3:GetObject", "assumed-role/night"):
-        assert word in ended.line
-
-
-def test_s3_that_is_not_well_is_asked_again(job: Job, platform: Platform, bucket: Bucket) -> None:
-    uri = bucket.put({"A": "1"})
-    with relay(platform.aws_url, lambda number, _: answer(503, xml("SlowDown")) if number == 1 else None) as server:
-        assert job.start(LYFTLEARN_ENV_URI=uri, AWS_ENDPOINT_URL_S3=server.url).env["A"] == "1"
-        assert len(server.requests) == 2
-
-
-def test_s3_that_never_is_well_is_69_in_time(job: Job) -> None:
-    with serve(lambda _: answer(503, xml("SlowDown"))) as server:
-        ended = job.start(LYFTLEARN_ENV_URI="s3://bucket/key.json", AWS_ENDPOINT_URL_S3=server.url, LYFTLEARN_DEADLINE="2")
-    assert ended.code == 69
-    assert "503 (SlowDown)" in ended.line
-    assert ended.seconds < 4
-
-
 def test_everything_is_fetched_side_by_side(job: Job, platform: Platform, bucket: Bucket, service: Callable[..., dict[str, str]]) -> None:
     """Three slow answers take the time of one."""
-    import time
 
     def slow(number: int, request: object) -> None:
         time.sleep(0.8)
@@ -273,11 +178,14 @@ def test_everything_is_fetched_side_by_side(job: Job, platform: Platform, bucket
     settings = service({"a": "1"})
     with relay(platform.aws_url, slow) as s3, relay(platform.confidant.url, slow) as confidant:
         ended = job.start(
-            sys.executable, "-I", "-c", SEE,
+            sys.executable,
+            "-I",
+            "-c",
+            SEE,
             **{**settings, "LYFTLEARN_CONFIDANT_URL": confidant.url},
             AWS_ENDPOINT_URL_S3=s3.url,
             LYFTLEARN_ENV_URI=bucket.put({"A": "1"}),
             LYFTLEARN_HYPERPARAMETERS_URI=bucket.put({"b": 1}),
-        )  # fmt: skip
+        )
     assert (ended.env["A"], ended.env["CREDENTIALS_A"]) == ("1", "1")
     assert ended.seconds < 1.9

@@ -35,7 +35,7 @@ def tree(root: Path, files: Mapping[str, "str | bytes | dict[str, Any]"]) -> Fil
     return Files(str(root))
 
 
-def settings(root: Path, **environ: str) -> Settings:
+def settings(root: Path, /, **environ: str) -> Settings:
     """Settings from variables, named without their prefix and in lower case, over whatever platform file lies below `root`."""
     return load({"LYFTLEARN_" + name.upper(): value for name, value in environ.items()}, Files(str(root)))
 
@@ -62,6 +62,11 @@ def refused(kind: type[StartError], action: Callable[[], object]) -> StartError:
         action()
     assert type(caught.value) is kind
     return caught.value
+
+
+def short(value: object) -> str:
+    """A test's name for a parameter that may be long or binary."""
+    return ascii(value)[:40]
 
 
 def mode(path: "Path | str") -> int:

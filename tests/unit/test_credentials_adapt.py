@@ -7,7 +7,7 @@ import pytest
 from lyftlearn_entrypoint.adapt.credentials import file_name_problem, files, variables
 from lyftlearn_entrypoint.errors import BadDocument
 from lyftlearn_entrypoint.fetch.confidant import Secret
-from tests.unit.helpers import refused
+from tests.unit.helpers import refused, short
 
 VALUE = "hunter2-hunter2"
 
@@ -54,7 +54,15 @@ def test_one_value_twice_is_fine_in_any_order() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
-    [("A=B", VALUE, "holds ="), ("", VALUE, "name is empty"), ("A\0", VALUE, "NUL"), ("A", VALUE + "\0", "NUL"), ("A", VALUE + "\ud800", "surrogate"), ("A", VALUE * 10_000, "kernel")],
+    [
+        ("A=B", VALUE, "holds ="),
+        ("", VALUE, "name is empty"),
+        ("A\0", VALUE, "NUL"),
+        ("A", VALUE + "\0", "NUL"),
+        ("A", VALUE + "\ud800", "surrogate"),
+        ("A", VALUE * 10_000, "kernel"),
+    ],
+    ids=short,
 )
 def test_what_exec_cannot_carry_names_credential_key_and_variable(name: str, value: str, says: str) -> None:
     error = refused(BadDocument, lambda: variables([secret("the-key", value, "id-9 (x)", name)]))
@@ -97,7 +105,7 @@ def test_two_values_for_one_file_name_both() -> None:
     assert files([secret("key", "one", "b", "X"), secret("key", "one", "a", "Y")]) == {"key": b"one"}
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "..data", "..2024", "a/b", "/", "a\0b", "x" * 256, "é" * 128, "\ud800"])
+@pytest.mark.parametrize("name", ["", ".", "..", "..data", "..2024", "a/b", "/", "a\0b", "x" * 256, "é" * 128, "\ud800"], ids=short)
 def test_name_that_a_volume_cannot_hold(name: str) -> None:
     assert file_name_problem(name)
     error = refused(BadDocument, lambda: files([secret(name, VALUE, "id-7", "X")]))
@@ -105,7 +113,7 @@ def test_name_that_a_volume_cannot_hold(name: str) -> None:
     assert VALUE not in str(error)
 
 
-@pytest.mark.parametrize("name", ["a", ".a", "a..b", "x" * 255, "é" * 127, "with blank", "-rf", "a\nb"])
+@pytest.mark.parametrize("name", ["a", ".a", "a..b", "x" * 255, "é" * 127, "with blank", "-rf", "a\nb"], ids=short)
 def test_name_that_a_volume_can_hold(name: str) -> None:
     assert file_name_problem(name) == ""
 

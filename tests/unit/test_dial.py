@@ -115,3 +115,23 @@ def test_close_gives_up_early_connections() -> None:
         http.close()
         http.request("GET", server.url, {})
         assert server.connections == 2
+
+
+def test_an_early_connection_that_comes_too_late_is_closed() -> None:
+    go_on = threading.Event()
+    opened: list[dial.Connection] = []
+
+    def slow_once(host: str, port: int, wait: float) -> dial.Connection:
+        if threading.current_thread() is not threading.main_thread():
+            go_on.wait(10)
+        connection = dial.dial(host, port, wait)
+        opened.append(connection)
+        return connection
+
+    with serve(lambda _: answer(200, b"x")) as server:
+        http = Http({}, Deadline(20), dial=slow_once)
+        http.dial_early(server.url)
+        assert http.request("GET", server.url, {}, connect_timeout=0.2).body == b"x"
+        go_on.set()
+        settled(lambda: len(opened) == 2)
+        settled(lambda: opened[1].fileno() == -1)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from lyftlearn_entrypoint.documents import NotJson, dump, kind, parse
+from tests.unit.helpers import short
 
-CHARACTERS = string.ascii_letters + string.digits + " \"\\/\b\f\n\r\t\x00\x1f\x7f{}[]:,é€\u2028\ufeff\U0001f600\ud800"
+CHARACTERS = string.ascii_letters + string.digits + ' "\\/\b\f\n\r\t\x00\x1f\x7f{}[]:,é€\u2028\ufeff\U0001f600\ud800'
 
 
 def value(chance: random.Random, depth: int = 0) -> Any:
@@ -38,6 +39,13 @@ def test_parse_and_dump_as_json_over_generated_documents() -> None:
         assert json.loads(dump(document, indent=True)) == document
 
 
+def has_twins(document: str) -> bool:
+    """Whether a name stands twice in one of the document's objects."""
+    twins: list[bool] = []
+    json.loads(document, object_pairs_hook=lambda pairs: twins.append(len(dict(pairs)) < len(pairs)))
+    return any(twins)
+
+
 def test_errors_are_those_of_json_over_damaged_documents() -> None:
     chance = random.Random(2)
     damaged = 0
@@ -45,19 +53,24 @@ def test_errors_are_those_of_json_over_damaged_documents() -> None:
         text = list(json.dumps(value(chance)))
         for _ in range(chance.randrange(1, 3)):
             at = chance.randrange(len(text) + 1)
-            text[at : at + chance.randrange(2)] = chance.choice(["", "{", "}", "[", "]", ",", ":", '"', "\\", "1", "-", ".", "e", "\x01", "x", " "])
+            text[at : at + chance.randrange(2)] = chance.choice(
+                ["", "{", "}", "[", "]", ",", ":", '"', "\\", "1", "-", ".", "e", "\x01", "x", " "]
+            )
         document = "".join(text)
         try:
-            expected = json.loads(document, object_pairs_hook=list)
+            expected = json.dumps(json.loads(document))
         except ValueError:
             damaged += 1
             with pytest.raises(NotJson):
                 parse(document)
-        else:
-            try:
-                assert json.dumps(parse(document)) == json.dumps(json.loads(document))
-            except NotJson as error:  # the two things that we refuse and json does not
-                assert "twice" in str(error) or "Infinity" in json.dumps(json.loads(document)), (document, expected)
+            continue
+        try:
+            found = json.dumps(parse(document))
+        except NotJson as error:
+            found = str(error)
+        # Two things json takes, and we refuse: a name that stands twice, and a number that is an infinity.
+        same = found == expected
+        assert same or ("twice" in found and has_twins(document)) or ("too large" in found and "Infinity" in expected), document
     assert 1000 < damaged < 6000
 
 
@@ -83,6 +96,7 @@ def test_errors_are_those_of_json_over_damaged_documents() -> None:
         ("[" * 200_000, "nested too deeply"),
         ("<html>", "it is not JSON at line 1, column 1"),
     ],
+    ids=short,
 )
 def test_what_is_wrong_is_said(text: str, says: str) -> None:
     with pytest.raises(NotJson) as caught:
@@ -105,7 +119,7 @@ def test_deep_but_not_too_deep() -> None:
 def test_huge_integer_survives_or_is_refused_in_words() -> None:
     digits = "7" * 4000
     assert dump(parse(digits)) == digits
-    with pytest.raises(NotJson, match="too large|too many") as caught:
+    with pytest.raises(NotJson, match="too large") as caught:
         parse("[" + "7" * 1_000_000 + "]")
     assert "777" not in str(caught.value)
 
@@ -132,7 +146,8 @@ def test_dump_one_name_a_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("thing", "word"), [(None, "null"), (True, "a boolean"), (1, "a number"), (1.5, "a number"), ("", "a string"), ([], "an array"), ({}, "an object")]
+    ("thing", "word"),
+    [(None, "null"), (True, "a boolean"), (1, "a number"), (1.5, "a number"), ("", "a string"), ([], "an array"), ({}, "an object")],
 )
 def test_kind(thing: object, word: str) -> None:
     assert kind(thing) == word

@@ -8,7 +8,7 @@ import pytest
 from lyftlearn_entrypoint.context import CONTEXTS, PROCESSING, TRAINING, Context
 from lyftlearn_entrypoint.failure import FAILURE, LIMIT, MESSAGE, cut, place, write_reason
 from lyftlearn_entrypoint.files import Files
-from tests.unit.helpers import mode, tree
+from tests.unit.helpers import mode, short, tree
 
 PLACES = {TRAINING: "/opt/ml/output/failure", PROCESSING: "/opt/ml/output/message"}
 
@@ -63,7 +63,7 @@ def test_nowhere_to_write_stops_nothing(tmp_path: Path) -> None:
     assert write_reason(Context(TRAINING, []), files, "x") == ""
 
 
-@pytest.mark.parametrize("reason", ["x" * 5000, "é" * 5000, "a" + "😀" * 5000, "\udcff" * 5000, "short", ""])
+@pytest.mark.parametrize("reason", ["x" * 5000, "é" * 5000, "a" + "😀" * 5000, "\udcff" * 5000, "short", ""], ids=short)
 def test_length(reason: str) -> None:
     failure, message = cut(reason, FAILURE), cut(reason, MESSAGE)
     text = reason.encode("utf-8", "backslashreplace").decode()

@@ -68,7 +68,10 @@ def test_own_that_cannot_be_parsed_is_65_and_names_the_file(data: bytes) -> None
     assert "hunter2" not in str(error)
 
 
-@pytest.mark.parametrize(("name", "value", "says"), [("", "x", "empty"), ("a", "\ud800", "surrogate"), ("\ud800", "x", "surrogate"), ("a", ["\ud800"], "surrogate")])
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [("", "x", "empty"), ("a", "\ud800", "surrogate"), ("\ud800", "x", "surrogate"), ("a", ["\ud800"], "surrogate")],
+)
 def test_what_cannot_be_written_is_refused(name: str, value: Any, says: str) -> None:
     error = refused(BadDocument, lambda: merge({name: value}, {}, "s3://b/k"))
     assert error.what.startswith("s3://b/k: hyperparameter ")

@@ -46,7 +46,10 @@ def test_user(setting: str, expected: tuple[int, int, list[int], str, str]) -> N
     assert (found.uid, found.gid, found.groups, found.name, found.home) == expected
 
 
-@pytest.mark.parametrize(("setting", "says"), [("nobody-here", "no user named nobody-here"), ("worker:nogroup", "no group named nogroup"), ("4711:gpus", "no group named gpus")])
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [("nobody-here", "no user named nobody-here"), ("worker:nogroup", "no group named nogroup"), ("4711:gpus", "no group named gpus")],
+)
 def test_user_that_the_image_has_not(setting: str, says: str) -> None:
     error = refused(BadSettings, lambda: who(setting))
     assert error.what.startswith("LYFTLEARN_USER: ")
@@ -138,7 +141,9 @@ def test_caches_below_a_lost_home_move_along() -> None:
 
 
 def test_home_that_is_the_root_directory_moves_no_caches() -> None:
-    changes, _ = home_variables({"HOME": "/", "USER": "w", "LOGNAME": "w", "HF_HOME": "/data/hf"}, user(), only("/home/worker"), FALLBACK, None)
+    changes, _ = home_variables(
+        {"HOME": "/", "USER": "w", "LOGNAME": "w", "HF_HOME": "/data/hf"}, user(), only("/home/worker"), FALLBACK, None
+    )
     assert changes == {"HOME": "/home/worker"}
 
 
@@ -146,4 +151,7 @@ def test_names_of_the_user_before_are_replaced_and_others_stay() -> None:
     variables = {"HOME": "/home/worker", "USER": "root", "LOGNAME": "somebody"}
     assert home_variables(variables, user(), only("/home/worker"), FALLBACK, "root")[0] == {"USER": "worker"}
     assert home_variables(variables, user(), only("/home/worker"), FALLBACK, None)[0] == {}
-    assert home_variables({"HOME": "/home/worker"}, user(), only("/home/worker"), FALLBACK, None)[0] == {"USER": "worker", "LOGNAME": "worker"}
+    assert home_variables({"HOME": "/home/worker"}, user(), only("/home/worker"), FALLBACK, None)[0] == {
+        "USER": "worker",
+        "LOGNAME": "worker",
+    }

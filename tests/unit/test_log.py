@@ -13,7 +13,7 @@ import lyftlearn_entrypoint
 from lyftlearn_entrypoint.log import LEVELS
 from tests.unit.helpers import Lines
 
-UGLY = ["two\nlines", "carriage\rreturn", "quote \" and \\", "ünïcode €", "\udcff not UTF-8", "\x00\x1b[31m", "\u2028", "", "{json}"]
+UGLY = ["two\nlines", "carriage\rreturn", 'quote " and \\', "ünïcode €", "\udcff not UTF-8", "\x00\x1b[31m", "\u2028", "", "{json}"]
 
 
 def test_text() -> None:
@@ -74,7 +74,9 @@ def stderr_of(redirect: str, directory: Path) -> "subprocess.CompletedProcess[st
     code = "from lyftlearn_entrypoint.log import Log\nlog = Log()\nfor i in range(300): log.info('x' * 1000)\nprint('alive', flush=True)"
     home = str(Path(lyftlearn_entrypoint.__file__).parents[1])
     command = ["sh", "-c", f'exec "$0" "$@" {redirect}', sys.executable, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": home}, cwd=directory, timeout=30)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": home}, cwd=directory, timeout=30
+    )
 
 
 @pytest.mark.parametrize("redirect", ["2>&-", "2>/dev/full", "2</dev/null", "2>lines"])

@@ -13,7 +13,7 @@ from lyftlearn_entrypoint.errors import BadSettings
 from lyftlearn_entrypoint.fetch import profile
 from lyftlearn_entrypoint.fetch.credentials import read_bytes
 from tests.clients import chain, failing
-from tests.fake_http import answer, serve
+from tests.fake_http import Request, answer, serve
 
 EXPIRY = "2099-01-01T00:00:00Z"
 SERVED = answer(
@@ -180,3 +180,19 @@ sys.path.append(sys.argv[2])
 import botocore.session
 print(botocore.session.Session().get_credentials().get_frozen_credentials().access_key)
 """
+
+
+def test_a_profile_that_assumes_a_role_comes_before_web_identity(tmp_path: Path, web_identity: dict[str, str]) -> None:
+    """As in botocore, which makes the call."""
+    config = "[default]\nrole_arn = arn:aws:iam::123456789012:role/other\nsource_profile = base\n"
+    base = STATIC_PROFILE.replace("default", "base")
+    reply = STS_REPLY.replace(b"AssumeRoleWithWebIdentity", b"AssumeRole").replace(b"AKIASTS", b"AKIAROLE")
+
+    def script(request: Request) -> bytes:
+        return answer(200, reply if b"Action=AssumeRole&" in request.body else STS_REPLY)
+
+    with serve(script) as server:
+        environ = {**web_identity, **files(tmp_path, config, base), "AWS_ENDPOINT_URL_STS": server.url}
+        assert run_isolated(GET, environ, site_packages()).split()[0] == "AKIAROLE"
+        environ["AWS_DEFAULT_REGION"] = environ.pop("AWS_REGION")  # the only name that botocore knows
+        assert run_isolated(BOTOCORE, environ, site_packages()).split()[0] == "AKIAROLE"

@@ -11,7 +11,7 @@ import pytest
 
 from lyftlearn_entrypoint.errors import BadDocument
 from lyftlearn_entrypoint.fetch.staged import CHANNEL, ENVIRONMENT, LIMIT, decode, from_channel, from_s3, parse_uri, sha256_hex
-from tests.unit.helpers import refused, tree
+from tests.unit.helpers import refused, short, tree
 
 HEX = "0123456789abcdef" * 4
 
@@ -61,7 +61,7 @@ def test_uri(text: str, parts: tuple[str, str, str, str]) -> None:
     ],
 )
 def test_uri_that_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match="s3://bucket/key|versionId|sha256|control"):
+    with pytest.raises(ValueError, match=r"s3://bucket/key|versionId|sha256|control"):
         parse_uri(text)
 
 
@@ -80,6 +80,7 @@ PLAIN = json.dumps(DOCUMENT, ensure_ascii=False).encode()
         gzip.compress(PLAIN, 0, mtime=0),
         gzip.compress(b"\xef\xbb\xbf" + PLAIN),
     ],
+    ids=short,
 )
 def test_document(data: bytes) -> None:
     assert decode(data, "here") == DOCUMENT
@@ -112,6 +113,7 @@ def test_document(data: bytes) -> None:
         (b" " * (LIMIT + 1), f"at most {LIMIT}"),
         (gzip.compress(b" " * (LIMIT + 1)), "unpacked"),
     ],
+    ids=short,
 )
 def test_document_that_is_none(data: bytes, says: str) -> None:
     error = refused(BadDocument, lambda: decode(data, "s3://bucket/key"))
@@ -141,7 +143,11 @@ def test_gzip_bomb_is_not_unpacked() -> None:
     assert peak < 4 * LIMIT  # all of it would be 8 times that
 
 
-@pytest.mark.parametrize("data", [b'{"A": "hunter2"', b'{"A": hunter2}', b'["hunter2"]', b'"hunter2"', b'{"A": "hunter2\xff"}', b'{"hunter2\x01": ""}'])
+@pytest.mark.parametrize(
+    "data",
+    [b'{"A": "hunter2"', b'{"A": hunter2}', b'["hunter2"]', b'"hunter2"', b'{"A": "hunter2\xff"}', b'{"hunter2\x01": ""}'],
+    ids=short,
+)
 def test_error_never_quotes_the_document(data: bytes) -> None:
     assert "hunter2" not in str(refused(BadDocument, lambda: decode(data, "here")))
     assert "hunter2" not in str(refused(BadDocument, lambda: decode(gzip.compress(data), "here")))
@@ -154,7 +160,11 @@ def test_channel(tmp_path: Path) -> None:
     files = tree(tmp_path, {CHANNEL + "/" + ENVIRONMENT: gzip.compress(PLAIN)})
     document = from_channel(files, ENVIRONMENT)
     assert document is not None
-    assert (document.value, document.origin, document.size) == (DOCUMENT, "/opt/ml/input/data/lyftlearn/environment.json", len(gzip.compress(PLAIN)))
+    assert (document.value, document.origin, document.size) == (
+        DOCUMENT,
+        "/opt/ml/input/data/lyftlearn/environment.json",
+        len(gzip.compress(PLAIN)),
+    )
     assert from_channel(files, "hyperparameters.json") is None
 
 
@@ -180,7 +190,7 @@ class Bucket:
         return self.data
 
 
-@pytest.mark.parametrize("data", [PLAIN, gzip.compress(PLAIN)])
+@pytest.mark.parametrize("data", [PLAIN, gzip.compress(PLAIN)], ids=short)
 def test_s3_checks_the_sum_of_the_bytes_as_stored(data: bytes) -> None:
     bucket = Bucket(data)
     document = from_s3("s3://b/k?versionId=v#sha256=" + hashlib.sha256(data).hexdigest(), bucket.get)
@@ -194,13 +204,13 @@ def test_s3_without_version_and_sum() -> None:
     assert bucket.asked == ["b", "k", None, LIMIT]
 
 
-@pytest.mark.parametrize("data", [PLAIN + b" ", gzip.compress(PLAIN), b"<html>"])
+@pytest.mark.parametrize("data", [PLAIN + b" ", gzip.compress(PLAIN), b"<html>"], ids=short)
 def test_s3_sum_that_does_not_match_is_an_error(data: bytes) -> None:
     error = refused(BadDocument, lambda: from_s3("s3://b/k#sha256=" + hashlib.sha256(PLAIN).hexdigest(), Bucket(data).get))
     assert "sha256" in error.what
     assert "stage again" in error.remedy
 
 
-@pytest.mark.parametrize("data", [b"", b"abc", bytes(range(256)) * 999])
+@pytest.mark.parametrize("data", [b"", b"abc", bytes(range(256)) * 999], ids=short)
 def test_sum_is_sha256(data: bytes) -> None:
     assert sha256_hex(data) == hashlib.sha256(data).hexdigest()

@@ -1,0 +1,183 @@
+"""What a start imports: little of the standard library, nothing of a third party, and nothing of the user's."""
+
+import http.server
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import lyftlearn_entrypoint
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Starter
+
+# Each costs milliseconds, alone or by what it brings along (measured with -X importtime).
+COSTLY = {
+    "argparse", "base64", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools", "hashlib", "hmac", "http",
+    "inspect", "json", "logging", "pathlib", "random", "re", "shutil", "socket", "ssl", "subprocess", "tempfile", "threading", "traceback",
+    "typing", "urllib", "warnings", "yaml", "boto3", "botocore", "click", "requests", "cryptography",
+}  # fmt: skip
+# What a pod's start with nothing to do may load beyond the package itself, and beyond what the interpreter has loaded before.
+NO_OP = {"gc", "marshal", "posix", "pwd", "sys", "time", "_signal", "_frozen_importlib", "_frozen_importlib_external"}
+# What Python loads for itself, with or without us.
+OF_PYTHON = {
+    "_codecs",
+    "_imp",
+    "_io",
+    "_thread",
+    "_warnings",
+    "_weakref",
+    "codecs",
+    "encodings",
+    "io",
+    "abc",
+    "_abc",
+    "winreg",
+    "zipimport",
+}
+
+
+def imported(starter: "Starter", *argv: str, **env: str) -> set[str]:
+    """The modules imported until exec, as the interpreter itself lists them: no hook of ours, and the program is no Python."""
+    words, starter.words = starter.words, [*starter.words[:3], "-X", "importtime", *starter.words[3:]]
+    try:
+        done = starter.run(*(argv or ("true",)), env=env)
+    finally:
+        starter.words = words
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 0, done.stderr
+    names = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")} - {"imported package"}
+    assert "lyftlearn_entrypoint.boot" in names
+    return names
+
+
+def check(names: set[str]) -> set[str]:
+    """Fails on a costly module, and on one from outside; returns the top names that are neither ours nor Python's own start."""
+    tops = {name.partition(".")[0] for name in names}
+    assert not tops & COSTLY
+    assert tops - {"lyftlearn_entrypoint"} <= sys.stdlib_module_names
+    assert not {name for name in names if name.startswith("lyftlearn_entrypoint.cli")}
+    return tops - OF_PYTHON - {"lyftlearn_entrypoint"}
+
+
+def test_a_pod_with_nothing_to_do(starter: "Starter") -> None:
+    names = imported(starter, KUBERNETES_SERVICE_HOST="10.0.0.1")
+    assert check(names) <= NO_OP
+    # Nor anything of ours that only a start with something to do needs.
+    assert not {
+        name
+        for name in names
+        if name.startswith(("lyftlearn_entrypoint.fetch", "lyftlearn_entrypoint.apply", "lyftlearn_entrypoint.volume"))
+    }
+
+
+def test_a_laptop_with_nothing_to_do(starter: "Starter") -> None:
+    assert check(imported(starter)) <= NO_OP
+
+
+def test_a_pod_where_home_has_to_be_made(starter: "Starter") -> None:
+    check(imported(starter, KUBERNETES_SERVICE_HOST="10.0.0.1", HOME="/no/such", LYFTLEARN_ROOT=str(starter.root)))
+
+
+def test_a_job_with_both_documents(starter: "Starter") -> None:
+    starter.training()
+    starter.channel('{"STAGED": "yes"}', '{"depth": 3, "names": ["a"]}')
+    check(imported(starter, LYFTLEARN_HYPERPARAMETERS_DIR="/mnt/hyperparameters", LYFTLEARN_TRACE="/trace.json", LYFTLEARN_LOG="json"))
+
+
+class Bucket(http.server.BaseHTTPRequestHandler):
+    """Any object, with any signature."""
+
+    def do_GET(self) -> None:
+        body = b'{"STAGED": "yes"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def bucket() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bucket) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_job_that_fetches_over_http(starter: "Starter", bucket: str) -> None:
+    starter.training()
+    uris = {"LYFTLEARN_ENV_URI": "s3://bucket/environment", "LYFTLEARN_HYPERPARAMETERS_URI": "s3://bucket/hyperparameters"}
+    keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_ENDPOINT_URL": bucket}
+    names = imported(starter, **uris, **keys)
+    check(names)
+    assert "lyftlearn_entrypoint.fetch.http" in names
+
+
+def test_the_probe_sees_what_is_imported(starter: "Starter", tmp_path: Path) -> None:
+    """Otherwise the tests above could not fail."""
+    shutil.copytree(
+        Path(lyftlearn_entrypoint.__file__).parent,
+        tmp_path / "lib/lyftlearn_entrypoint",
+        ignore=shutil.ignore_patterns("__pycache__", "start.*"),
+    )
+    (tmp_path / "bin").mkdir()
+    shutil.copy(starter.words[3], tmp_path / "bin/lyftlearn-entrypoint")
+    starter.words[3] = str(tmp_path / "bin/lyftlearn-entrypoint")
+    check(imported(starter))
+    with (tmp_path / "lib/lyftlearn_entrypoint/boot.py").open("a") as file:
+        file.write("\nimport json\n")
+    with pytest.raises(AssertionError):
+        check(imported(starter))
+
+
+HOSTILE = """
+import os, sys
+with open({marker!r}, "a") as file:
+    file.write(" ".join(sys.orig_argv) + chr(10))
+"""
+
+
+def test_nothing_of_the_users_runs_before_the_program(starter: "Starter", tmp_path: Path) -> None:
+    """PYTHONPATH and what hangs on it reach the user's program, where they run once, and not us."""
+    hostile, marker = tmp_path / "hostile", tmp_path / "marker"
+    hostile.mkdir()
+    for name in ("sitecustomize", "usercustomize", "posix", "marshal", "json", "_json", "lyftlearn_entrypoint", "pwd", "_signal"):
+        (hostile / f"{name}.py").write_text(HOSTILE.format(marker=str(marker)))
+    (hostile / "run.pth").write_text(f"import os; open({str(marker)!r}, 'a').write('pth\\n')\n")
+    starter.training()
+    starter.channel('{"STAGED": "yes"}', '{"depth": 3}')
+    variables = {
+        "PYTHONPATH": str(hostile),
+        "PYTHONSTARTUP": str(hostile / "json.py"),
+        "PYTHONUSERBASE": str(hostile),
+        "PYTHONBREAKPOINT": "json.breakpoint",
+        "PYTHONINSPECT": "1",
+        "PYTHONVERBOSE": "1",
+    }
+    done = starter.run("sh", "-c", "echo $PYTHONPATH", env=variables, cwd=hostile)
+    assert (done.returncode, done.stdout) == (0, f"{hostile}\n".encode())
+    assert b"# code object" not in done.stderr  # PYTHONVERBOSE
+    assert not marker.exists()
+    program = [os.path.realpath(sys.executable), "-c", "import sys; sys.exit(4)"]
+    done = starter.run(*program, env={"PYTHONPATH": str(hostile)}, cwd=hostile)
+    assert done.returncode == 4
+    assert marker.read_text().splitlines()[0] == " ".join(program)
+    assert str(starter.words[3]) not in marker.read_text()
+
+
+def test_nothing_is_written_beside_the_users_files(starter: "Starter", tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    assert starter.run("true", cwd=work).returncode == 0
+    assert list(work.iterdir()) == []
+    assert list(Path(starter.environ["HOME"]).iterdir()) == []
