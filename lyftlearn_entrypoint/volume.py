@@ -110,6 +110,7 @@ def on_tmpfs(path: str, mounts: str = "/proc/self/mounts") -> bool:
     """True when `path`, or the nearest directory above it that exists, lies on a tmpfs."""
     while path and path != "/" and not _is_dir(path):
         path = path.rpartition("/")[0]
+    path = _real(path)
     try:
         fd = posix.open(mounts, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
@@ -165,6 +166,18 @@ def _is_dir(path: str) -> bool:
         return posix.stat(path).st_mode & 0o170000 == 0o040000
     except OSError:
         return False
+
+
+def _real(path: str) -> str:
+    """The path of a directory without any link in it, as the kernel itself says it."""
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    except OSError:
+        return path
+    try:
+        return _link("/proc/self/fd/" + str(fd)) or path
+    finally:
+        posix.close(fd)
 
 
 def _link(path: str) -> str:

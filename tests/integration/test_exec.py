@@ -95,7 +95,7 @@ def test_environment_byte_for_byte_and_in_order(starter: "Starter", locale: dict
 
 
 @pytest.fixture(scope="module")
-def latin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def latin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Variables that choose a locale whose encoding is not UTF-8; empty where none can be made."""
     directory = tmp_path_factory.mktemp("locales")
     try:
@@ -105,7 +105,7 @@ def latin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         made = done.returncode == 0
     except OSError:
         made = False
-    yield {"LOCPATH": str(directory), "LC_ALL": "de_DE.ISO-8859-1"} if made else {}
+    return {"LOCPATH": str(directory), "LC_ALL": "de_DE.ISO-8859-1"} if made else {}
 
 
 def test_words_and_environment_under_a_latin_1_locale(

@@ -3,11 +3,12 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from tests.integration.job import Bucket, Job, launcher
+from tests.integration.job import SEE, Bucket, Job, launcher
 
 pytest_plugins = ["tests.integration.platform_fixture"]
 
@@ -119,43 +120,26 @@ def test_a_name_that_cannot_be_a_file_is_65_before_anything_is_written(job: Job,
 
 
 def test_a_read_only_config_directory_gets_the_file_beside_it(job: Job, need: Need) -> None:
-    need(os.geteuid() != 0, "root writes where the mode says no; see the test with a read-only mount")
-    job.channel(hyperparameters={"epochs": 3})
-    directory = job.path(FILE).parent
-    directory.chmod(0o555)
-    try:
-        beside(job)
-    finally:
-        directory.chmod(0o755)
-
-
-def test_a_read_only_mount_gets_the_file_beside_it(job: Job, need: Need) -> None:
-    """A private mount namespace makes the config directory read-only, for root too."""
-    probe = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
-    need(os.geteuid() == 0 and probe.returncode == 0, "no private mount namespace can be had here")
+    """By its mode where that binds us; for root by a read-only mount in a mount namespace of its own."""
     job.hyperparameters({"rate": "0.0173"})
     job.channel(hyperparameters={"epochs": 3})
-    directory = str(job.path(FILE).parent)
-    script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
-    see = "import os; p = os.environ['LYFTLEARN_HYPERPARAMETERS_FILE']; print(p); print(open(p).read(), end='')"
-    words = ["unshare", "--mount", "/bin/sh", "-c", script, directory, *launcher(), launcher()[0], "-I", "-c", see]
-    ended = job.run(words)
-    assert ended.code == 0, ended.err
-    path, content = ended.out.split("\n", 1)
-    assert path == str(job.path("/opt/ml/input/lyftlearn/hyperparameters.json"))
-    assert json.loads(content) == {"epochs": "3", "rate": "0.0173"}
-    assert written(job) == {"rate": "0.0173"}
-    assert f"warning: hyperparameters: written to {path}, since " in ended.err
-    assert "Read-only file system" in ended.err
-
-
-def beside(job: Job) -> None:
-    ended = job.start()
+    directory = job.path(FILE).parent
+    words = [*launcher(), sys.executable, "-I", "-c", SEE]
+    if os.geteuid() == 0:
+        probe = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+        need(probe.returncode == 0, "no private mount namespace can be had here")
+        script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+        ended = job.run(["unshare", "--mount", "/bin/sh", "-c", script, str(directory), *words])
+    else:
+        directory.chmod(0o555)
+        ended = job.run(words)
+        directory.chmod(0o755)
     path = job.path("/opt/ml/input/lyftlearn/hyperparameters.json")
     assert ended.env["LYFTLEARN_HYPERPARAMETERS_FILE"] == str(path)
-    assert json.loads(path.read_bytes()) == {"epochs": "3"}
-    assert f"written to {path}, since " in ended.err
-    assert "Permission denied" in ended.err
+    assert json.loads(path.read_bytes()) == {"epochs": "3", "rate": "0.0173"}
+    assert written(job) == {"rate": "0.0173"}
+    assert f"warning: hyperparameters: written to {path}, since {directory}" in ended.err
+    assert ("Read-only file system" if os.geteuid() == 0 else "Permission denied") in ended.err
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o000])

@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -134,7 +134,7 @@ def test_permission_is_asked_for_the_user_who_runs(open_starter: "Starter") -> N
     closed = open_starter.root / "closed"
     closed.mkdir(mode=0o700)
     shutil.copy(program, closed / "mine")
-    other = {"user": 65534, "group": 65534, "extra_groups": []}
+    other: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []}
     for path in (str(program), str(closed / "mine")):
         done = open_starter.run(path, **other)
         assert done.returncode == 126 == open_starter.direct("sh", "-c", '"$0"', path, **other).returncode
@@ -197,7 +197,7 @@ def test_a_typing_error_costs_no_network(starter: "Starter", tmp_path: Path) -> 
     starter.training()
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
-        url = "http://127.0.0.1:%d" % server.getsockname()[1]
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
         fetching = {
             "AWS_ENDPOINT_URL": url,
             "AWS_REGION": "us-east-1",

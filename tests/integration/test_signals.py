@@ -61,7 +61,7 @@ def hanging(starter: "Starter") -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
         starter.environ |= {
-            "AWS_ENDPOINT_URL": "http://127.0.0.1:%d" % server.getsockname()[1],
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.getsockname()[1]}",
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "made-up",

@@ -67,6 +67,30 @@ def test_closed_streams_and_a_start_that_fails(job: "Starter", tmp_path: Path, c
     assert failure.count("lyftlearn-entrypoint:") == 1
 
 
+@pytest.mark.parametrize("closed", ALL[1:], ids=str)
+def test_no_connection_gets_the_number_of_a_closed_stream(starter: "Starter", closed: tuple[int, ...]) -> None:
+    """Or a line of the log would be sent to S3, and a program's output with it."""
+    starter.training()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        fetching = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.getsockname()[1]}",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "made-up",
+            "LYFTLEARN_ENV_URI": "s3://bucket/key",
+        }
+        with starter.popen("true", before=closing(closed), env=fetching) as process:
+            connection, _ = server.accept()
+            try:
+                descriptors = {path.name: os.readlink(path) for path in Path(f"/proc/{process.pid}/fd").iterdir()}
+            finally:
+                process.kill()
+                connection.close()
+    assert {descriptors[str(number)] for number in closed} == {"/dev/null"}
+    assert any(target.startswith("socket:") for target in descriptors.values())
+
+
 # Each makes descriptors of which the first is the stream; the others have to stay open meanwhile.
 
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -191,7 +191,7 @@ def test_unknown_name_78(job: "Starter", setting: str) -> None:
 def test_started_as_another_user_it_says_nothing(job: "Starter") -> None:
     for path in (job.root / "opt/ml").rglob("*"):
         path.chmod(0o777 if path.is_dir() else 0o666)
-    other = {"user": UID, "group": GID, "extra_groups": [5000]}
+    other: dict[str, Any] = {"user": UID, "group": GID, "extra_groups": [5000]}
     home = {"HOME": str(job.root / "tmp"), "USER": "me", "LOGNAME": "me"}
     done = job.run("sh", "-c", WHO, env={**home, "LYFTLEARN_USER": "author"}, **other)
     assert lines(done) == [str(UID), str(GID), f"{GID} 5000", f"{job.root}/tmp me me"]

@@ -92,7 +92,8 @@ def test_our_names_in_a_document_are_ignored_with_a_warning(world: World) -> Non
 def test_derived_defaults_fill_gaps_only(world: World) -> None:
     launch = world.launch(inputs({"DD_AGENT_HOST": "staged"}, gateway=("10.0.0.9", 8125)), {"STATSD_HOST": "mine"})
     assert (launch.env["STATSD_HOST"], launch.env["DD_AGENT_HOST"]) == ("mine", "staged")
-    assert launch.env["DD_DOGSTATSD_PORT"] == "8125"
+    # What one client reads is set all or none: somebody's host with the gateway's port would be nowhere.
+    assert not {"STATSD_PORT", "DD_DOGSTATSD_PORT", "DD_DOGSTATSD_URL"} & set(launch.env)
     assert launch.env["STATSD_ADDR"] == "10.0.0.9:8125"
 
 
@@ -168,7 +169,10 @@ def test_where_none_ran_nothing_is_taken_away_or_added(world: World, context: st
     mine = {"A": "1", "a.b-c": "\udcff", "EMPTY": ""}
     launch = world.launch(None, mine, context, also=EVERYTHING)
     given = {**HOME, **mine, **{variable(name): value for name, value in EVERYTHING.items()}}
-    assert launch.env == {**given, "LYFTLEARN_CONTEXT": context}
+    always = {"LYFTLEARN_CONTEXT": context}
+    if context == "sagemaker-training":
+        always["LYFTLEARN_HYPERPARAMETERS_FILE"] = "/opt/ml/input/config/hyperparameters.json"
+    assert launch.env == {**given, **always}
     assert (launch.volumes, launch.hyperparameters, launch.owned, launch.relay, launch.make_home) == ([], None, [], None, "")
     assert (launch.notes, launch.warnings) == ([], [])
 
