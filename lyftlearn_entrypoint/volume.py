@@ -71,7 +71,7 @@ def write_volume(
     """Write a volume at `directory` (a real path) and return where its bytes lie: on tmpfs where `memory` asks for it and
     there is one. A volume that is there is replaced, names that it no longer has are taken away. Raises OSError."""
     place = directory
-    if memory and not on_tmpfs(directory):
+    if memory and (_link(directory) or not on_tmpfs(directory)):
         place = _memory_place(directory, files) or directory
     make_directories(place)
     for name in contents:
