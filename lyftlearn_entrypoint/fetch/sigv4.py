@@ -6,15 +6,8 @@ Source: "Create a signed AWS API request" (IAM user guide); tests/unit/test_sigv
 
 import time
 
+from lyftlearn_entrypoint.fetch.digest import sha256
 from lyftlearn_entrypoint.fetch.url import quote
-
-try:
-    from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore] # Python 3.10 and 3.11
-except ImportError:
-    try:
-        from _sha2 import sha256  # type: ignore[import-not-found,no-redef,unused-ignore] # 3.12 and later
-    except ImportError:
-        from hashlib import sha256  # a build without its own hashes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

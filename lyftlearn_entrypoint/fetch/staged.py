@@ -2,6 +2,7 @@
 
 from lyftlearn_entrypoint.documents import NotJson, kind, parse
 from lyftlearn_entrypoint.errors import BadDocument
+from lyftlearn_entrypoint.fetch.digest import sha256_hex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,15 +131,3 @@ def _gunzip(data: bytes, origin: str) -> bytes:
     except zlib.error:
         raise BadDocument(origin + " is gzip that cannot be unpacked", "Stage it again") from None
     return plain
-
-
-def sha256_hex(data: bytes) -> str:
-    """SHA-256 in hexadecimal. The interpreter's own module: hashlib costs 3.5 ms more, for OpenSSL."""
-    try:
-        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        try:
-            from _sha2 import sha256  # type: ignore[import-not-found,no-redef,unused-ignore]
-        except ImportError:
-            from hashlib import sha256
-    return str(sha256(data).hexdigest())
