@@ -30,7 +30,9 @@ class StartError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return self.what + ". " + self.remedy if self.remedy else self.what
+        if not self.remedy:
+            return self.what
+        return self.what + (" " if self.what.endswith(("?", ".")) else ". ") + self.remedy
 
 
 class NothingToRun(StartError):

@@ -5,7 +5,7 @@ made of it, since a YAML parser costs 14 ms. A YAML file that is newer than its 
 """
 
 from lyftlearn_entrypoint.errors import BadSettings
-from lyftlearn_entrypoint.settings_table import NAMES, OUTPUTS, PREFIX, STEPS, TABLE, nearest, variable
+from lyftlearn_entrypoint.settings_table import LOCAL, NAMES, OUTPUTS, PREFIX, STEPS, TABLE, nearest, variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def load(environ: "dict[str, str]", files: "Files") -> Settings:
         if key in NAMES and name == variable(key):
             values[key] = value.strip()
             places[key] = name
-        elif key not in OUTPUTS:
+        elif key not in OUTPUTS and not key.startswith(LOCAL):
             meant = nearest(key, NAMES)
             warnings.append(name + " is not a setting" + ("; is " + variable(meant) + " meant?" if meant else ""))
     for name, kind, _, _, _ in TABLE:

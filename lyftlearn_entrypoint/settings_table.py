@@ -64,6 +64,8 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
 NAMES = tuple(row[0] for row in TABLE)
 # Given to the program, never read as a setting.
 OUTPUTS = ("hyperparameters_file",)
+# `lyftlearn local` has variables of its own, which are no settings either.
+LOCAL = "local_"
 
 
 def variable(name: str) -> str:

@@ -73,6 +73,19 @@ def write_volume(
     place = directory
     if memory and (_link(directory) or not on_tmpfs(directory)):
         place = _memory_place(directory, files) or directory
+    fresh = place != directory and not _is_dir(place)
+    try:
+        _write(place, contents, mode, owner)
+        if place != directory:
+            _point(directory, place)
+    except BaseException:
+        if fresh:
+            _remove_volume(place)  # or the secrets would stay where nobody looks for them
+        raise
+    return place
+
+
+def _write(place: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[int, int] | None") -> None:
     make_directories(place)
     for name in contents:
         if not _link(place + "/" + name) and _is_dir(place + "/" + name):
@@ -101,9 +114,6 @@ def write_volume(
             _remove(place + "/" + entry)
     if old and old != data and old.startswith("..") and "/" not in old:
         _remove_tree(place + "/" + old)
-    if place != directory:
-        _point(directory, place)
-    return place
 
 
 def on_tmpfs(path: str, mounts: str = "/proc/self/mounts") -> bool:
@@ -142,10 +152,13 @@ def _memory_place(directory: str, files: "Files") -> str:
     if not on_tmpfs(memory) or not _is_dir(memory) or not posix.access(memory, posix.W_OK | posix.X_OK):
         return ""
     try:
-        if old or posix.listdir(directory):
-            return ""  # something is there that a link would take away: write in place
+        if old:
+            return ""  # somebody else's link
+        posix.rmdir(directory)
     except FileNotFoundError:
         pass
+    except OSError:
+        return ""  # something is in it, or it is a mount point: write in place
     return memory + "/lyftlearn-" + random_hex(8)
 
 
@@ -154,8 +167,6 @@ def _point(directory: str, place: str) -> None:
     if _link(directory) == place:
         return
     make_directories(directory.rpartition("/")[0] or "/")
-    if _is_dir(directory) and not _link(directory):
-        posix.rmdir(directory)  # empty: _memory_place looked
     new = directory + "." + random_hex()
     posix.symlink(place, new)
     posix.rename(new, directory)
@@ -190,6 +201,19 @@ def _link(path: str) -> str:
 def _remove(path: str) -> None:
     try:
         posix.unlink(path)
+    except OSError:
+        pass
+
+
+def _remove_volume(place: str) -> None:
+    """Remove a volume that was begun and cannot be finished."""
+    try:
+        for entry in posix.listdir(place):
+            if _link(place + "/" + entry):
+                _remove(place + "/" + entry)
+            else:
+                _remove_tree(place + "/" + entry)
+        posix.rmdir(place)
     except OSError:
         pass
 

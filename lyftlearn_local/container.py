@@ -89,6 +89,7 @@ def contain(context: str, job: str, passed: Passed, base: "dict[str, str]", hype
     }[context](made, passed, hyperparameters_dir, bind_port)
     platform_wins = context == STUDIO  # "SageMaker-specific variables take precedence": developer guide, custom images of Studio
     made.environ = {**passed.environment, **made.environ} if platform_wins else {**made.environ, **passed.environment}
+    made.environ |= {name: value for name, value in passed.environment.items() if name.startswith("LYFTLEARN_")}
     for name in ("LYFTLEARN_HYPERPARAMETERS_DIR", "LYFTLEARN_CREDENTIALS_DIR"):
         place = made.environ.get(name, "")
         if place.startswith("/") and not place.startswith(("/dev/shm", "/tmp")):

@@ -83,6 +83,8 @@ def enclose(private: "dict[str, str]") -> None:
         if not os.path.isdir(target):
             _own(target, done)
         _mount(source, target, None, _BIND | _REC)
+    if os.path.isdir("/dev/shm"):  # a container has one of its own, which goes when it goes
+        _mount("tmpfs", "/dev/shm", "tmpfs", _NOSUID | _NODEV, "mode=1777")
 
 
 def main() -> None:

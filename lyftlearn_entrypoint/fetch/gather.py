@@ -206,11 +206,11 @@ class Fetch:
 
     def _take_environment(self, document: "Document", milliseconds: int) -> None:
         self.inputs.environment = document
-        self._say("environment", "variables", len(document.value), document.origin, document.size, milliseconds)
+        self._say("environment", "variable", len(document.value), document.origin, document.size, milliseconds)
 
     def _take_hyperparameters(self, document: "Document", milliseconds: int) -> None:
         self.inputs.hyperparameters = document
-        self._say("hyperparameters", "hyperparameters", len(document.value), document.origin, document.size, milliseconds)
+        self._say("hyperparameters", "hyperparameter", len(document.value), document.origin, document.size, milliseconds)
 
     def _take_secrets(self, secrets: "list[Secret]", task: Task) -> None:
         self.inputs.secrets = secrets
@@ -234,7 +234,7 @@ class Fetch:
         )
 
     def _say(self, step: str, what: str, count: int, origin: str, size: int, milliseconds: int) -> None:
-        line = f"{step}: {count} {what} from {origin}, {size} bytes, in {milliseconds} ms"
+        line = f"{step}: {count} {what}{'' if count == 1 else 's'} from {origin}, {size} bytes, in {milliseconds} ms"
         self.log.info(line, step=step, count=count, origin=origin, bytes=size, milliseconds=milliseconds)
 
 

@@ -62,6 +62,8 @@ class Tls:
         context.minimum_version = _ssl.PROTO_TLSv1_2
         # A name in the certificate's subject proves nothing where it has no subjectAltName (RFC 9110, section 4.3.4).
         context._host_flags |= _ssl.HOSTFLAG_NEVER_CHECK_SUBJECT
+        # CPython sets it for old habits: an end without farewell would look like the end of a body.
+        context.options &= ~getattr(_ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
         self._context = context
         for file, folder, origin in _authorities(environ):
             try:

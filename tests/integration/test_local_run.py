@@ -235,3 +235,15 @@ def test_a_port_that_somebody_has_is_not_taken_for_the_sidecar(tmp_path: Path) -
     assert "port 8125 is taken" in done.stderr
     assert done.stdout.startswith("127.0.0.1:")
     assert done.stdout.strip() != "127.0.0.1:8125"
+
+
+@pytest.mark.usefixtures("needs_mounts")
+def test_credentials_as_files_at_a_mount_point_lie_there_and_nowhere_else(tmp_path: Path) -> None:
+    """A mount point cannot become a link to memory; the program has a /dev/shm of its own."""
+    (tmp_path / "secrets.json").write_text(json.dumps({"password": "p"}))
+    before = set(os.listdir("/dev/shm"))
+    look = "import os; print(open('/etc/credentials/password').read(), os.path.islink('/etc/credentials'), os.listdir('/dev/shm'))"
+    files = ("--credentials", "secrets.json", "--env", "LYFTLEARN_CREDENTIALS_DIR=/etc/credentials")
+    done = local("--context", "sagemaker-training", *files, "--", "python", "-c", look, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "p False []\n"), done.stderr
+    assert {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("lyftlearn-")} == set()

@@ -216,3 +216,10 @@ def test_directories_above_keep_their_mode(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir(mode=0o711)
     make_directories(str(tmp_path / "a" / "b"))
     assert mode(tmp_path / "a") == 0o711
+
+
+def test_what_cannot_be_pointed_at_leaves_no_secret_behind(memory: Path) -> None:
+    """/proc takes no directory of ours, which shows only when the secrets are already in memory."""
+    with pytest.raises(OSError, match="No such file"):
+        write_volume("/proc/no-such-directory/secrets", FIRST, 0o400, None, Files(str(memory)), memory=True)
+    assert list((memory / MEMORY.lstrip("/")).iterdir()) == []
