@@ -3,9 +3,10 @@
     python benchmarks/start.py [--rounds N] [--json]
 
 The commands run round robin, so that a machine that slows down slows all of them; each is started by posix_spawn and ends in
-/bin/true, whose own time is taken off. Medians. A pod's start has nothing to do; a SageMaker job's asks for container
+/bin/true, whose own time (spawn, exec and wait) is taken off, of the yardstick too. Medians.
+A pod's start has nothing to do; a SageMaker job's asks for container
 credentials, makes a Confidant token with KMS, gets the service's credentials, 150 variables and 140 hyperparameters, all over
-HTTP from loopback.py. The rivals do the job's work with the libraries that it is usually written with; confidant-client lives
+HTTP from servers/loopback.py. The rivals do the job's work with the libraries that it is usually written with; confidant-client lives
 in a virtual environment of its own, made on first use.
 """
 
@@ -77,6 +78,7 @@ def prepare(directory: Path, port: int) -> dict[str, str]:
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": url,
+        "LYFTLEARN_STATSD_GATEWAY": f"localhost:{port}",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": url + "/v2/credentials/x",
         "LYFTLEARN_CONFIDANT_URL": url,
         "LYFTLEARN_CONFIDANT_SERVICE": "benchmark",
@@ -129,12 +131,12 @@ def main() -> None:
     python = interpreter(start)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        server = subprocess.Popen([sys.executable, str(HERE / "loopback.py"), name], stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen([sys.executable, str(HERE / "servers" / "loopback.py"), name], stdout=subprocess.PIPE, text=True)
         assert server.stdout is not None
         try:
             job = prepare(directory, int(server.stdout.readline()))
             pod = {key: job[key] for key in ("PATH", "HOME")} | {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
-            entry = [python, "-IS", start, TRUE]
+            entry = [python, "-ISXutf8", start, TRUE]
             commands = {
                 "python3 -I -S -c pass": ([python, "-I", "-S", "-c", "pass"], pod),
                 "true": ([TRUE], pod),
@@ -153,12 +155,12 @@ def main() -> None:
 
 
 def report(medians: dict[str, float], times: dict[str, list[float]], as_json: bool) -> None:
-    floor = medians["python3 -I -S -c pass"]
+    floor = medians["python3 -I -S -c pass"] - medians["true"]
     rows = []
     for name, median in medians.items():
         if name == "true":
             continue
-        own = median if name.startswith("python3") else median - medians["true"]
+        own = median - medians["true"]
         rows.append(
             {"name": name, "milliseconds": round(own * 1000, 2), "least": round(min(times[name]) * 1000, 2), "ratio": round(own / floor, 2)}
         )

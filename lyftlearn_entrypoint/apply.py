@@ -6,7 +6,7 @@ import posix
 from lyftlearn_entrypoint.errors import BadSettings
 from lyftlearn_entrypoint.launch import HYPERPARAMETERS_FILE
 from lyftlearn_entrypoint.settings_table import variable
-from lyftlearn_entrypoint.volume import make_directories, replace_file, write_volume
+from lyftlearn_entrypoint.volume import make_directories, random_hex, replace_file, write_volume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.log import Log
 
 _PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+_EROFS = 30  # errno.h
 _FIFO, _CHARACTER, _DIRECTORY, _TYPE = 0o010000, 0o020000, 0o040000, 0o170000
 
 
@@ -31,10 +32,6 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
     owner = (user.uid, user.gid) if launch.switch else None
     if launch.make_home:
         _make_home(launch.make_home, user)
-    if launch.hyperparameters is not None:
-        _write_hyperparameters(launch, files, log, owner)
-    elif launch.names_hyperparameters:
-        launch.env[HYPERPARAMETERS_FILE] = files.real(launch.env[HYPERPARAMETERS_FILE])
     for volume in launch.volumes:
         directory = files.real(volume.directory).rstrip("/")
         try:
@@ -53,6 +50,11 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
             step=volume.step,
             files=len(volume.files),
         )
+    # Last, so that a start that fails above leaves SageMaker's file as it was.
+    if launch.hyperparameters is not None:
+        _write_hyperparameters(launch, files, log, owner)
+    elif launch.names_hyperparameters:
+        launch.env[HYPERPARAMETERS_FILE] = files.real(launch.env[HYPERPARAMETERS_FILE])
     if launch.switch:
         import lyftlearn_entrypoint.failure  # noqa: F401  for an exec that fails later, likewise
 
@@ -76,24 +78,51 @@ def _make_home(path: str, user: "User") -> None:
 def _write_hyperparameters(launch: "Launch", files: "Files", log: "Log", owner: "tuple[int, int] | None") -> None:
     content, candidates = launch.hyperparameters or (b"", [])
     refused = ""
-    for number, candidate in enumerate(candidates):
-        path = files.real(candidate)
+    for number, candidate in enumerate([*candidates, ""]):
+        # The last resort is a directory of our own in /tmp: one that is there may be somebody else's.
+        path = files.real(candidate) if candidate else _own_directory(files) + "/hyperparameters.json"
         try:
             mode, its_owner = 0o644, owner
-            found = files.stat(candidate)
+            found = files.stat(candidate) if candidate else None
             if found is not None:
                 mode = found.st_mode & 0o777 | 0o400
                 its_owner = owner or ((found.st_uid, found.st_gid) if posix.geteuid() == 0 else None)
             make_directories(path.rpartition("/")[0])
             replace_file(path, content, mode, its_owner)
         except OSError as error:
-            refused = refused or path + ": " + (error.strerror or str(error))
-            continue
+            if not candidate or files.read(candidate, len(content)) != content:
+                refused = refused or path + ": " + (error.strerror or str(error))
+                continue
+            # A start inside a start, by the program's user: what is wanted is there.
         launch.env[HYPERPARAMETERS_FILE] = path
+        if number == 0:
+            _keep_own(launch, files, content)
         if number:
             log.warning("hyperparameters: written to " + path + ", since " + refused, step="hyperparameters", path=path)
         return
     raise BadSettings("hyperparameters cannot be written anywhere: " + refused, "Mount a writable /opt/ml/input or /tmp")
+
+
+def _keep_own(launch: "Launch", files: "Files", content: bytes) -> None:
+    """Keep what SageMaker delivered: a start on the same files, a restart say, must not take ours for SageMaker's."""
+    from lyftlearn_entrypoint.adapt.hyperparameters import OWN, own_record
+
+    path = files.real(OWN)
+    try:
+        make_directories(path.rpartition("/")[0])
+        replace_file(path, own_record(launch.own_hyperparameters, content), 0o644)
+    except OSError:
+        pass  # then a restart with another document keeps the old values, and says so
+
+
+def _own_directory(files: "Files") -> str:
+    path = files.real("/tmp") + "/lyftlearn-input-" + random_hex()
+    try:
+        posix.mkdir(path, 0o755)
+        posix.chmod(path, 0o755)
+    except OSError:
+        pass  # then writing fails, and says why
+    return path
 
 
 def _give(path: str, user: "User", log: "Log", make: bool) -> None:
@@ -121,7 +150,8 @@ def _give(path: str, user: "User", log: "Log", make: bool) -> None:
                 with posix.scandir(current) as entries:
                     pending += [(entry.path, entry.stat(follow_symlinks=False)) for entry in entries]
         except OSError as error:
-            refused = refused or current + ": " + (error.strerror or str(error))
+            if error.errno != _EROFS:  # a model that is mounted read-only is nobody's to write
+                refused = refused or current + ": " + (error.strerror or str(error))
     if refused:
         log.warning("user: cannot be made " + str(user) + "'s: " + refused, step="user")
 

@@ -7,7 +7,7 @@ import posix
 import time
 
 from lyftlearn_entrypoint import command as commands
-from lyftlearn_entrypoint.context import KUBERNETES, LOCAL, STUDIO, Context, detect
+from lyftlearn_entrypoint.context import CHANNEL, CONTEXTS, KUBERNETES, LOCAL, PROCESSING, STUDIO, Context, detect, processing_outputs
 from lyftlearn_entrypoint.errors import StartError
 from lyftlearn_entrypoint.files import Files
 from lyftlearn_entrypoint.launch import Host, Inputs, Launch, plan, steps_of
@@ -24,6 +24,10 @@ def main() -> None:
     posix._exit(Start(process).run())  # noqa: SLF001
 
 
+# Jupyter gives a kernel 60 s to answer (jupyter_client, startup_timeout); half of them are the kernel's own.
+KERNEL_DEADLINE = 20.0  # seconds
+
+
 class Start:
     """One start. What each step found is kept, so that a failure can say what it knew."""
 
@@ -31,10 +35,12 @@ class Start:
         self.process = process
         self.began = time.monotonic()
         self.files = Files(process.environ.get("LYFTLEARN_ROOT", ""))
-        self.log = Log(write=process.write)
+        self.log = Log(form="json" if process.environ.get("LYFTLEARN_LOG") == "json" else "text", write=process.write)
         self.spans: list[tuple[str, float, float]] = []
         self.context = Context(LOCAL, [])
         self.steps: tuple[str, ...] = ()
+        self.kernel = False  # a notebook kernel's start, or another program's inside a Studio application
+        self.program = ""  # the file that execve(2) gets
         self.passed: list[StartError] = []  # what failed and was let pass (Studio)
 
     def run(self) -> int:
@@ -42,13 +48,14 @@ class Start:
             with self.process.terminable():
                 launch, settings = self.prepare()
                 self.apply(launch, settings)
-            self.process.execute(launch.command.argv, self.locate(launch), launch.env, launch.path_staged)
+            if launch.switch:  # on the way to a file there may be what only root could pass
+                self.program = self.process.locate(launch.command.argv[0], launch.env.get("PATH"), None, launch.path_staged)
+            self.process.execute(launch.command.argv, self.program, launch.env, launch.path_staged)
         except StartError as error:
             return self.fail(error)
-        except Terminated:
-            return 128 + 15
-        except KeyboardInterrupt:
-            return self.process.interrupted()
+        except Terminated as stopped:
+            self.log.warning("stopped by signal " + str(stopped.number) + " before the program ran")
+            return 128 + stopped.number
         except Exception as error:  # noqa: BLE001  a defect ends in one line too; its own text might hold a value
             what = "unexpected " + type(error).__name__ + where(error)
             return self.fail(StartError(what, "This is a defect of the entrypoint: report this line"))
@@ -61,18 +68,31 @@ class Start:
         self.check_early(command, settings, host, switch)
         inputs = self.fetch(settings)
         with self.span("plan"):
-            launch = plan(command, self.context, settings, self.process.environ, inputs, host, switch, self.forgive)
+            try:
+                launch = self.plan(command, settings, inputs, host, switch)
+            except StartError as error:
+                if (inputs.environment is None and inputs.secrets is None) or not self.forgive(error):
+                    raise
+                inputs.environment = inputs.secrets = None
+                launch = self.plan(command, settings, inputs, host, switch)
         for warning in launch.warnings:
             self.log.warning(warning)
         for note in launch.notes:
             self.log.info(note)
-        self.check_path(launch)
         return launch, settings
+
+    def plan(self, command: commands.Command, settings: Settings, inputs: Inputs, host: Host, switch: bool) -> Launch:
+        launch = plan(command, self.context, settings, self.process.environ, inputs, host, switch, self.forgive)
+        self.check_path(launch)
+        return launch
 
     def detect(self) -> Settings:
         """The context and the settings. `lyftlearn context` stops here."""
         with self.span("detect"):
             self.context = detect(self.process.argv, self.process.environ, self.files)
+            forced = self.process.environ.get("LYFTLEARN_CONTEXT", "").strip()
+            if forced in CONTEXTS:  # known before the settings are read, so that their errors are told in the right place
+                self.context = self.context.forced(forced, "LYFTLEARN_CONTEXT")
             self.log.context = self.context.name
         with self.span("settle"):
             return self.settle()
@@ -80,17 +100,19 @@ class Start:
     def settle(self) -> Settings:
         settings = load(self.process.environ, self.files)
         forced = settings["context"]
-        if forced:
+        if forced and settings.place("context") != "LYFTLEARN_CONTEXT":
             self.context = self.context.forced(forced, settings.place("context"))
         # A kernel's stderr is nobody's to read until something is wrong.
-        kernel = self.context.name == STUDIO and bool(self.process.argv)
-        level = settings["log_level"] or ("warning" if kernel else "info")
+        self.kernel = self.context.name == STUDIO and bool(self.process.argv)
+        level = settings["log_level"] or ("warning" if self.kernel else "info")
         self.log = Log(level, settings["log"], write=self.process.write)
         self.log.context = self.context.name
         if settings["root"] != self.files.root:
             self.files = Files(settings["root"])
         for warning in settings.warnings:
             self.log.warning(warning)
+        for signal in self.context.signals:
+            self.log.debug("context: " + signal.name + ": " + ("" if signal.believed else "not believed: ") + signal.why)
         self.steps = steps_of(self.context, settings)
         return settings
 
@@ -104,18 +126,23 @@ class Start:
         name = command.argv[0]
         keep = settings.keep
         may_change = "environment" in self.steps and "*" not in keep and "PATH" not in keep and "/" not in name
-        if may_change and (settings["env_uri"] or self.files.is_dir("/opt/ml/input/data/lyftlearn")):
+        if may_change and (settings["env_uri"] or self.files.is_dir(CHANNEL)):
             return
-        self.process.locate(name, self.process.environ.get("PATH"), host.user if switch else None)
+        self.program = self.process.locate(name, self.process.environ.get("PATH"), host.user if switch else None)
 
     def fetch(self, settings: Settings) -> Inputs:
         inputs = Inputs()
+        if self.context.name == PROCESSING and "user" in self.steps:
+            inputs.outputs = processing_outputs(self.files)
         if not any(step in self.steps for step in ("credentials", "environment", "hyperparameters", "statsd")):
             return inputs
         from lyftlearn_entrypoint.deadline import Deadline
         from lyftlearn_entrypoint.fetch.gather import Fetch
 
-        deadline = Deadline(settings.deadline)
+        seconds = settings.deadline
+        if self.kernel and not settings.values.get("deadline"):
+            seconds = KERNEL_DEADLINE
+        deadline = Deadline(seconds)
         fetch = Fetch(self.context, settings, self.steps, self.process.environ, self.files, deadline, self.log, inputs)
         try:
             with self.span("fetch"):
@@ -136,10 +163,17 @@ class Start:
 
     def check_path(self, launch: Launch) -> None:
         """What execve(2) would refuse is found out before anything is applied."""
-        self.process.locate(launch.command.argv[0], launch.env.get("PATH"), launch.user if launch.switch else None, launch.path_staged)
-        self.process.check_size(launch.command.argv, launch.env, "environment" in self.steps)
+        path = launch.env.get("PATH")
+        if not self.program or path != self.process.environ.get("PATH"):
+            self.program = self.process.locate(launch.command.argv[0], path, launch.user if launch.switch else None, launch.path_staged)
+        self.process.check_size(launch.command.argv, launch.env, "environment" in self.steps or "credentials" in self.steps)
 
     def apply(self, launch: Launch, settings: Settings) -> None:
+        # Loaded before the user is switched, who need not be able to read our files.
+        if self.context.name == STUDIO:
+            from lyftlearn_entrypoint.notice import leave_notice
+        if settings["trace"]:
+            from lyftlearn_entrypoint.trace import write_trace
         # A pod's start with nothing to do does not even load the module.
         if launch.switch or launch.volumes or launch.hyperparameters or launch.make_home or launch.names_hyperparameters:
             from lyftlearn_entrypoint.apply import apply
@@ -147,8 +181,6 @@ class Start:
             with self.span("apply"):
                 apply(launch, self.files, self.log, self.forgive)
         if self.context.name == STUDIO:
-            from lyftlearn_entrypoint.notice import leave_notice
-
             leave_notice(launch.env.get("HOME", ""), self.passed, launch.user if launch.switch else None)
         if self.context.name not in (KUBERNETES, LOCAL):
             elapsed = round((time.monotonic() - self.began) * 1000)
@@ -159,12 +191,7 @@ class Start:
                 milliseconds=elapsed,
             )
         if settings["trace"]:
-            from lyftlearn_entrypoint.trace import write_trace
-
             write_trace(self.files.real(settings["trace"]), self.spans, self.began, self.log)
-
-    def locate(self, launch: Launch) -> str:
-        return commands.locate(launch.command.argv[0], launch.env.get("PATH"), staged=launch.path_staged)
 
     def fail(self, error: StartError) -> int:
         """One line on stderr, and the same where SageMaker looks for it."""

@@ -25,6 +25,8 @@ RESOURCE_CONFIG = "/opt/ml/input/config/resourceconfig.json"
 HYPERPARAMETERS = "/opt/ml/input/config/hyperparameters.json"
 PROCESSING_CONFIG = "/opt/ml/config/processingjobconfig.json"
 RESOURCE_METADATA = "/opt/ml/metadata/resource-metadata.json"
+# An input channel of this name is downloaded by SageMaker itself: no call, no credentials, works under network isolation.
+CHANNEL = "/opt/ml/input/data/lyftlearn"
 TUNING_METRIC = "_tuning_objective_metric"  # the one hyperparameter that a tuning job adds to each of its trials
 
 _APP_TYPES = {"jupyterlab": "jupyterlab", "codeeditor": "codeeditor", "kernelgateway": "kernelgateway"}
@@ -44,7 +46,7 @@ class Signal:
 class Context:
     """Where this start happens. `name` is one of CONTEXTS, `app_type` is Studio's application or ''."""
 
-    __slots__ = ("app_type", "emulated", "name", "signals", "tuning")
+    __slots__ = ("app_type", "emulated", "name", "signals", "trial", "tuning")
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class Context:
         self.app_type = app_type
         self.tuning = tuning
         self.emulated = emulated
+        self.trial = tuning  # whether the hyperparameters are those of a tuning trial, whatever the context
 
     @property
     def job(self) -> bool:
@@ -70,7 +73,10 @@ class Context:
         why = "it forces the context, whatever the evidence (which says " + self.name + ")"
         app_type = (self.app_type or "jupyterlab") if name == STUDIO else ""
         same = name == self.name
-        return Context(name, [Signal(place, True, why), *self.signals], app_type, same and self.tuning, same and self.emulated)
+        tuning = name == TRAINING and self.trial
+        forced = Context(name, [Signal(place, True, why), *self.signals], app_type, tuning, same and self.emulated)
+        forced.trial = self.trial
+        return forced
 
     def facts(self) -> "dict[str, object]":
         """What `lyftlearn context --json` prints."""
@@ -103,6 +109,19 @@ def detect(argv: "list[str]", environ: "dict[str, str]", files: "Reader") -> Con
     return _Detection(argv, environ, files).run()
 
 
+def processing_outputs(files: "Reader") -> "list[str]":
+    """Where a processing job's program puts what SageMaker uploads: LocalPath of its outputs (API reference, ProcessingS3Output)."""
+    from lyftlearn_entrypoint.documents import NotJson, parse
+
+    try:
+        document = parse(files.read(PROCESSING_CONFIG) or b"")
+        outputs = document["ProcessingOutputConfig"]["Outputs"]
+        paths = [(output.get("S3Output") or output).get("LocalPath") for output in outputs]
+    except (OSError, NotJson, KeyError, TypeError, AttributeError):
+        return []
+    return [path for path in paths if isinstance(path, str) and path.startswith("/opt/ml/processing/") and ".." not in path]
+
+
 class _Detection:
     __slots__ = ("argv", "environ", "files", "found", "signals")
 
@@ -126,6 +145,8 @@ class _Detection:
         if self.found is None:
             self.found = Context(LOCAL, self.signals)
             self.note("none of the above", True, "no evidence of SageMaker, Studio or Kubernetes: local")
+        if self.environ.get("LYFTLEARN_CONTEXT") and not self.found.trial:
+            self.found.trial = self.tuning()
         return self.found
 
     def note(self, name: str, believed: bool, why: str) -> None:

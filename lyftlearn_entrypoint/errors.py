@@ -21,7 +21,7 @@ class StartError(Exception):
     `what` says what was tried and what answered; `remedy` says what to do about it.
     """
 
-    code = 70  # EX_SOFTWARE: only a subclass is ever raised
+    code = 70  # EX_SOFTWARE; the other codes are those of the subclasses
     meaning = "a defect in the entrypoint"
 
     def __init__(self, what: str, remedy: str = "") -> None:

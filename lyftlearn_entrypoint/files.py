@@ -1,4 +1,5 @@
-"""The only door to the file system before `apply`: reads, below a root that development and tests may move."""
+"""Reads of the platform's files, below a root that development and tests may move. Commands, HOME and AWS files are the user's
+own and are never moved."""
 
 import posix
 
@@ -32,7 +33,7 @@ class Files:
         return self.root + path if path.startswith("/") else path
 
     def read(self, path: str, limit: int = 1 << 26) -> "bytes | None":
-        """The bytes of a file; None where there is none, or no permission to look. Reads `limit` + 1 bytes at most, so that a
+        """The bytes of a file; None where there is none. Reads `limit` + 1 bytes at most, so that a
         caller can tell that a file is too large. Raises OSError when a file that is there cannot be read."""
         try:
             fd = posix.open(self.real(path), posix.O_RDONLY | posix.O_CLOEXEC)
@@ -56,6 +57,13 @@ class Files:
         try:
             return posix.stat(self.real(path))
         except OSError:
+            return None
+
+    def probe(self, path: str) -> "os.stat_result | None":
+        """stat(2) of a path, None where there is none. Raises OSError for one that is there and hidden from us."""
+        try:
+            return posix.stat(self.real(path))
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def is_dir(self, path: str) -> bool:

@@ -2,7 +2,8 @@
 
 The wheel carries the launcher with the first line `#!python`. pip replaces that by the environment's interpreter and drops any
 arguments there, so what pip installs runs `site`, the .pth files and sitecustomize: correct, but a millisecond or more slower, and
-code of the user's runs while the entrypoint is still root. This command writes the launcher again with `#!PYTHON -IS`.
+code of the user's runs while the entrypoint is still root. This command writes the launcher again with `#!PYTHON -ISXutf8`:
+isolated, without site, and with the names of files in UTF-8 whatever the locale.
 A `/bin/sh` wrapper that execs `python -I -S` is no way around it: dash drops environment variables whose names hold dots or dashes,
 which a pod may have and the user's program must see.
 
@@ -40,7 +41,7 @@ def shebang(python: str) -> bytes:
         raise CannotInstall(f"{python!r} is not an absolute path: a script's first line is not looked up on PATH")
     if any(character.isspace() for character in python):
         raise CannotInstall(f"{python!r} holds white space, which ends the interpreter's name in a script's first line")
-    line = b"#!" + os.fsencode(python) + b" -IS"
+    line = b"#!" + os.fsencode(python) + b" -ISXutf8"
     if len(line) > LONGEST:
         raise CannotInstall(f"{python} makes a first line of {len(line)} bytes; the kernel reads {LONGEST}. Use a shorter path, or a link")
     return line

@@ -7,7 +7,7 @@ need is imported where a step needs it: each module costs 0.1 to 0.4 ms.
 from lyftlearn_entrypoint import context as contexts
 from lyftlearn_entrypoint.adapt.environment import Environment, staged_variables
 from lyftlearn_entrypoint.adapt.identity import home_variables
-from lyftlearn_entrypoint.errors import StartError
+from lyftlearn_entrypoint.errors import BadSettings, StartError
 from lyftlearn_entrypoint.settings_table import TABLE, variable
 
 TYPE_CHECKING = False
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.settings import Settings
 
 HYPERPARAMETERS_FILE = "LYFTLEARN_HYPERPARAMETERS_FILE"
-# Beside the config directory, for platforms that mount it read-only; the last one is there for any user.
-HYPERPARAMETERS_BESIDE = ("/opt/ml/input/lyftlearn/hyperparameters.json", "/tmp/lyftlearn-input/hyperparameters.json")
+# Beside the config directory, for platforms that mount it read-only.
+HYPERPARAMETERS_BESIDE = "/opt/ml/input/lyftlearn/hyperparameters.json"
 # What SageMaker uploads from, or restores: the program's user has to write there.
 OWNED = ("/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
 
@@ -48,7 +48,7 @@ def steps_of(context: "Context", settings: "Settings") -> "tuple[str, ...]":
 class Inputs:
     """What was fetched. None means that the step was off, had nothing to do, or failed where that is allowed."""
 
-    __slots__ = ("environment", "gateway", "hyperparameters", "own_hyperparameters", "secrets")
+    __slots__ = ("environment", "gateway", "hyperparameters", "outputs", "own_hyperparameters", "secrets")
 
     def __init__(self) -> None:
         self.secrets: list[Secret] | None = None
@@ -56,6 +56,7 @@ class Inputs:
         self.hyperparameters: Document | None = None
         self.own_hyperparameters: dict[str, str] | None = None
         self.gateway: tuple[str, int] | None = None  # numeric address and port
+        self.outputs: list[str] = []  # a processing job's output directories
 
 
 class Host:
@@ -94,6 +95,7 @@ class Launch:
         "names_hyperparameters",
         "notes",
         "origins",
+        "own_hyperparameters",
         "owned",
         "relay",
         "switch",
@@ -110,6 +112,7 @@ class Launch:
         self.origins: dict[str, str] = {}
         self.hyperparameters: tuple[bytes, list[str]] | None = None  # content, and paths to try in this order
         self.names_hyperparameters = False  # whether LYFTLEARN_HYPERPARAMETERS_FILE is set
+        self.own_hyperparameters = b""  # what SageMaker delivered, kept for a start on the same files
         self.volumes: list[Volume] = []
         self.make_home = ""
         self.owned: list[str] = []
@@ -192,8 +195,13 @@ def plan(
                     environment.fill(name, value, "metrics gateway")
     if switch:
         ran.add("user")
-        launch.owned = list(OWNED)
+        launch.owned = [*OWNED, *inputs.outputs]
 
+    if len({volume.directory.rstrip("/") for volume in launch.volumes}) < len(launch.volumes):
+        raise BadSettings(
+            "LYFTLEARN_CREDENTIALS_DIR and LYFTLEARN_HYPERPARAMETERS_DIR name one directory",
+            "Each needs one of its own: it replaces what is there",
+        )
     for name, _, _, step, _ in TABLE:
         if step in ran:
             environment.drop(variable(name))
@@ -203,7 +211,8 @@ def plan(
     for name, value in changes.items():
         environment.force(name, value, "made usable for " + str(host.user))
     launch.make_home = host.fallback_home if make else ""
-    if context.name == contexts.TRAINING or inputs.own_hyperparameters is not None:
+    # A start inside a start that leaves hyperparameters alone keeps the name that the outer one gave.
+    if inputs.own_hyperparameters is not None or (context.name == contexts.TRAINING and HYPERPARAMETERS_FILE not in environ):
         launch.names_hyperparameters = True
         environment.force(HYPERPARAMETERS_FILE, contexts.HYPERPARAMETERS, "hyperparameters")
     environment.force("LYFTLEARN_CONTEXT", context.name, "context")
@@ -246,7 +255,8 @@ def _plan_hyperparameters(launch: Launch, environment: Environment, settings: "S
         if won:
             launch.notes.append("SageMaker's own value stays for: " + ", ".join(sorted(won)))
         content = hyperparameters.document(merged)
-        launch.hyperparameters = (content, [contexts.HYPERPARAMETERS, *HYPERPARAMETERS_BESIDE])
+        launch.hyperparameters = (content, [contexts.HYPERPARAMETERS, HYPERPARAMETERS_BESIDE])
+        launch.own_hyperparameters = hyperparameters.document(own)
     directory = settings["hyperparameters_dir"]
     if directory and (merged or inputs.hyperparameters is not None):
         launch.volumes.append(Volume("hyperparameters", directory, hyperparameters.config_map(merged), 0o644, memory=False))

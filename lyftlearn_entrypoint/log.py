@@ -1,6 +1,8 @@
 """Lines on stderr, as text or JSON. A value of a credential, a hyperparameter or a variable is never passed in here.
 
-`logging` costs 12 ms to import and gives nothing that a start needs. A stderr that is closed, full or broken stops nothing.
+`logging` costs 12 ms to import and gives nothing that a start needs. A stderr that is closed, broken or
+on a full disk stops nothing; a full pipe waits for its reader, as
+the program itself would.
 """
 
 import posix

@@ -27,7 +27,11 @@ _EACCES, _ENOENT, _ENOEXEC, _E2BIG = 13, 2, 8, 7  # errno.h; the errno module wo
 
 
 class Terminated(BaseException):
-    """SIGTERM came while this process was PID 1, where the kernel would have ignored it."""
+    """A stop signal came while this process was PID 1, where the kernel would have ignored it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class Process:
@@ -75,7 +79,7 @@ class Process:
         here = self._passwd(uid)
         if wanted and uid == 0:
             user = resolve(wanted, place, self._passwd, self._group, posix.getgrouplist)
-            if user.uid != 0:
+            if user.uid != 0 or user.gid != posix.getegid():
                 return True, Host(
                     user, lambda path: _writable_for(path, user), self._fallback_home(user.uid, files), here[0] if here else "root"
                 )
@@ -105,14 +109,6 @@ class Process:
                 "arguments and environment have " + str(total) + " bytes, and this kernel takes " + str(limit),
                 "The largest variables are " + ", ".join(largest) + ": pass them as files",
             )
-
-    def interrupted(self) -> int:
-        """Ctrl-C: end by the signal itself, so that the shell above knows. As PID 1 that does nothing: then the code says it."""
-        import _signal
-
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-        posix.kill(posix.getpid(), _signal.SIGINT)
-        return 128 + 2
 
     def execute(self, argv: "list[str]", path: str, env: "dict[str, str]", staged: bool = False) -> "NoReturn":
         """Give back what Python changed in itself and become the program. Raises StartError when the kernel refuses.
@@ -164,25 +160,27 @@ class Process:
 
 
 class _Terminable:
-    """As PID 1 a process without a handler does not get SIGTERM: stopping a start that waits would take the whole grace period.
-    Elsewhere the default does the right thing."""
+    """As PID 1 a process without a handler does not get a stop signal: stopping a start that waits would take the whole grace
+    period. Elsewhere the default does the right thing. SageMaker documents SIGINT for processing jobs."""
 
-    __slots__ = ("_active",)
+    __slots__ = ("_numbers",)
 
     def __enter__(self) -> None:
-        self._active = posix.getpid() == 1
-        if self._active:
+        self._numbers: list[int] = []
+        if posix.getpid() == 1:
             import _signal
 
-            self._active = _signal.getsignal(_signal.SIGTERM) == _signal.SIG_DFL
-            if self._active:
-                _signal.signal(_signal.SIGTERM, _terminate)
+            for number in (_signal.SIGTERM, _signal.SIGINT):
+                if _signal.getsignal(number) == _signal.SIG_DFL:
+                    _signal.signal(number, _terminate)
+                    self._numbers.append(number)
 
     def __exit__(self, *_: object) -> None:
-        if self._active:
+        if self._numbers:
             import _signal
 
-            _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+            for number in self._numbers:
+                _signal.signal(number, _signal.SIG_DFL)
 
 
 def where(error: BaseException) -> str:
@@ -196,7 +194,7 @@ def where(error: BaseException) -> str:
 
 
 def _terminate(number: int, frame: object) -> None:
-    raise Terminated
+    raise Terminated(number)
 
 
 def _decode(data: bytes) -> str:

@@ -79,8 +79,13 @@ def load(environ: "dict[str, str]", files: "Files") -> Settings:
 
 
 def _read_platform(files: "Files", values: "dict[str, str]", places: "dict[str, str]", warnings: "list[str]") -> None:
-    compiled = files.stat(PLATFORM_JSON)
-    source = files.stat(PLATFORM_YAML)
+    try:
+        compiled = files.probe(PLATFORM_JSON)
+        source = files.probe(PLATFORM_YAML)
+    except OSError as error:
+        raise BadSettings(
+            files.real(PLATFORM_JSON) + " cannot be looked up: " + (error.strerror or "error"), "Make it readable for all"
+        ) from None
     remedy = "Run `lyftlearn settings compile` where the image is built"
     if compiled is None:
         if source is not None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.files import Files
 
 MEMORY = "/dev/shm"
-_DATA, _DATA_NEW = "..data", "..data_tmp"
+_DATA = "..data"
 
 
 def random_hex(count: int = 5) -> str:
@@ -50,6 +50,9 @@ def write_file(path: str, data: bytes, mode: int, owner: "tuple[int, int] | None
         if owner is not None:
             posix.chown(fd, owner[0], owner[1])
         posix.chmod(fd, mode)
+    except BaseException:
+        _remove(path)
+        raise
     finally:
         posix.close(fd)
 
@@ -57,8 +60,8 @@ def write_file(path: str, data: bytes, mode: int, owner: "tuple[int, int] | None
 def replace_file(path: str, data: bytes, mode: int, owner: "tuple[int, int] | None" = None) -> None:
     """Write a file beside `path` and rename it over: whoever reads sees the old one or the new one. Raises OSError."""
     new = path + "." + random_hex()
+    write_file(new, data, mode, owner)
     try:
-        write_file(new, data, mode, owner)
         posix.rename(new, path)
     except BaseException:
         _remove(new)
@@ -75,7 +78,9 @@ def write_volume(
         place = _memory_place(directory, files) or directory
     fresh = place != directory and not _is_dir(place)
     try:
-        _write(place, contents, mode, owner)
+        make_directories(place)
+        with _Lock(place):
+            _write(place, contents, mode, owner)
         if place != directory:
             _point(directory, place)
     except BaseException:
@@ -85,8 +90,28 @@ def write_volume(
     return place
 
 
+class _Lock:
+    """One writer at a time: notebook kernels that start together share a volume. Readers need no lock."""
+
+    __slots__ = ("_directory", "_fd")
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def __enter__(self) -> None:
+        import fcntl
+
+        self._fd = posix.open(self._directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a file system without locks: the worst is an old directory that stays
+
+    def __exit__(self, *_: object) -> None:
+        posix.close(self._fd)
+
+
 def _write(place: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[int, int] | None") -> None:
-    make_directories(place)
     for name in contents:
         if not _link(place + "/" + name) and _is_dir(place + "/" + name):
             raise IsADirectoryError(21, "Is a directory, and a file of that name is to be written", place + "/" + name)
@@ -97,10 +122,12 @@ def _write(place: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[in
         for name, content in contents.items():
             write_file(base + "/" + name, content, mode, owner)
         posix.chmod(base, 0o755)
-        old = _link(place + "/" + _DATA)
-        _remove(place + "/" + _DATA_NEW)
-        posix.symlink(data, place + "/" + _DATA_NEW)
-        posix.rename(place + "/" + _DATA_NEW, place + "/" + _DATA)
+        if owner is not None:  # a start inside the program, a notebook kernel say, writes it again as that user
+            posix.chown(base, owner[0], owner[1])
+            posix.chown(place, owner[0], owner[1])
+        new = place + "/..new_" + random_hex()
+        posix.symlink(data, new)
+        posix.rename(new, place + "/" + _DATA)
     except BaseException:
         _remove_tree(base)
         raise
@@ -112,8 +139,18 @@ def _write(place: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[in
     for entry in posix.listdir(place):
         if entry not in contents and _link(place + "/" + entry) == _DATA + "/" + entry:
             _remove(place + "/" + entry)
-    if old and old != data and old.startswith("..") and "/" not in old:
-        _remove_tree(place + "/" + old)
+    _sweep(place, data)
+
+
+def _sweep(place: str, data: str) -> None:
+    """Take away what older writes left, those that crashed included. The lock keeps other writers out; names that start with
+    `..` are the volume's own."""
+    for entry in posix.listdir(place):
+        if entry.startswith(("..2", "..new_", "..data_tmp")) and entry != data:
+            if _link(place + "/" + entry):
+                _remove(place + "/" + entry)
+            else:
+                _remove_tree(place + "/" + entry)
 
 
 def on_tmpfs(path: str, mounts: str = "/proc/self/mounts") -> bool:
@@ -121,26 +158,32 @@ def on_tmpfs(path: str, mounts: str = "/proc/self/mounts") -> bool:
     while path and path != "/" and not _is_dir(path):
         path = path.rpartition("/")[0]
     path = _real(path)
+    best, kind = "", ""
+    for point, its_kind in _mounts(mounts):
+        inside = point == "/" or path == point or path.startswith(point + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, its_kind
+    return kind in ("tmpfs", "ramfs")
+
+
+def _mounts(file: str) -> "list[tuple[str, str]]":
+    """(mount point, file system type), the last mounted last. Empty where /proc is not to be had."""
     try:
-        fd = posix.open(mounts, posix.O_RDONLY | posix.O_CLOEXEC)
+        fd = posix.open(file, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
-        return False
+        return []
     text = b""
     try:
         while part := posix.read(fd, 1 << 16):
             text += part
     finally:
         posix.close(fd)
-    best, kind = "", ""
+    found = []
     for line in text.decode("utf-8", "surrogateescape").splitlines():
         fields = line.split(" ")
-        if len(fields) < 3:
-            continue
-        point = fields[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
-        inside = point == "/" or path == point or path.startswith(point + "/")
-        if inside and len(point) >= len(best):
-            best, kind = point, fields[2]
-    return kind in ("tmpfs", "ramfs")
+        if len(fields) > 2:
+            found.append((fields[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"), fields[2]))
+    return found
 
 
 def _memory_place(directory: str, files: "Files") -> str:
@@ -152,13 +195,12 @@ def _memory_place(directory: str, files: "Files") -> str:
     if not on_tmpfs(memory) or not _is_dir(memory) or not posix.access(memory, posix.W_OK | posix.X_OK):
         return ""
     try:
-        if old:
-            return ""  # somebody else's link
-        posix.rmdir(directory)
+        if old or posix.listdir(directory) or _is_mount_point(directory):
+            return ""  # somebody else's link, something in it, or a mount point: write in place
     except FileNotFoundError:
         pass
     except OSError:
-        return ""  # something is in it, or it is a mount point: write in place
+        return ""
     return memory + "/lyftlearn-" + random_hex(8)
 
 
@@ -167,6 +209,8 @@ def _point(directory: str, place: str) -> None:
     if _link(directory) == place:
         return
     make_directories(directory.rpartition("/")[0] or "/")
+    if _is_dir(directory) and not _link(directory):
+        posix.rmdir(directory)  # empty: _memory_place looked
     new = directory + "." + random_hex()
     posix.symlink(place, new)
     posix.rename(new, directory)
@@ -177,6 +221,12 @@ def _is_dir(path: str) -> bool:
         return posix.stat(path).st_mode & 0o170000 == 0o040000
     except OSError:
         return False
+
+
+def _is_mount_point(path: str) -> bool:
+    """By the kernel's list: a bind mount of the same file system has its parent's device number."""
+    wanted = _real(path)
+    return any(point == wanted for point, _ in _mounts("/proc/self/mounts"))
 
 
 def _real(path: str) -> str:

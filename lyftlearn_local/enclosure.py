@@ -94,7 +94,9 @@ def main() -> None:
         return
     with open(int(sys.argv[1]), "rb") as file:
         order = json.load(file)
-    _checked(_libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")  # a container does not outlive whoever holds it
+    _checked(
+        _libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl"
+    )  # a container does not outlive whoever holds it, unless it switches user, which clears this
     unshare()
     here = os.getcwd()
     enclose(order["private"])

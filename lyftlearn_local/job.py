@@ -147,7 +147,7 @@ class Job:
         return False
 
     def kill(self) -> None:
-        """SIGKILL for all that is left of the container: the program's session dies with the program."""
+        """SIGKILL for the program and its process group. A descendant that made a session of its own survives: docs/local.md."""
         if self.process is None:
             return
         try:

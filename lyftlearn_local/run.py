@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
 from lyftlearn_entrypoint.cli.stage import read_document, stage_documents
 from lyftlearn_entrypoint.fetch.staged import ENVIRONMENT, HYPERPARAMETERS
 from lyftlearn_local import artifacts, container, limits
@@ -92,7 +95,7 @@ def launcher(path: str = "") -> "list[str]":
         place = Path(sys.executable).parent / "lyftlearn-entrypoint" if not path else place
     if not place.is_file():
         raise Unusable(f"{place} is not there: install lyftlearn-entrypoint, or name the launcher with --entrypoint")
-    return [sys.executable, "-I", "-S", str(place.resolve())]
+    return [sys.executable, "-I", "-S", "-X", "utf8", str(place.resolve())]
 
 
 def document(path: Path) -> "dict[str, Any]":
@@ -260,7 +263,10 @@ def _leave(request: Request, job: Job, ended: Ended, platform: "Platform | None"
     left: list[str] = []
     bucket = BUCKET if platform is not None else os.environ.get("LYFTLEARN_LOCAL_BUCKET", "")
     if bucket:
-        left = artifacts.upload(_s3(platform), bucket, request.name, job.root)
+        try:
+            left = artifacts.upload(_s3(platform), bucket, request.name, job.root)
+        except (BotoCoreError, ClientError, Boto3Error) as error:
+            say(f"the model could not be uploaded to {bucket}: {type(error).__name__}; the program itself ended as said below")
     if request.output is not None:
         request.output.mkdir(parents=True, exist_ok=True)
         for name in ("model.tar.gz", "output.tar.gz"):

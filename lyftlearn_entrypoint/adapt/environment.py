@@ -35,7 +35,9 @@ class Environment:
     def put(self, name: str, value: str, origin: str) -> None:
         """Set a fetched value, unless the present one is to be kept. Overwritten names are remembered for the log."""
         if self.kept(name):
-            self.notes.append(name + " is kept as it is (LYFTLEARN_ENV_KEEP)")
+            note = name + " is kept as it is (LYFTLEARN_ENV_KEEP)"
+            if note not in self.notes:
+                self.notes.append(note)
             return
         if name in self.variables and self.variables[name] != value:
             self.overwritten.append(name)

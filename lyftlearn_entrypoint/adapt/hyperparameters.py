@@ -10,6 +10,32 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# What SageMaker delivered, kept when its file was replaced by the merged one.
+OWN = "/opt/ml/input/lyftlearn/own-hyperparameters.json"
+
+
+def own_record(delivered: bytes, written: bytes) -> bytes:
+    """The content of OWN: SageMaker's document, under the digest of ours, by which a later start knows it."""
+    from lyftlearn_entrypoint.fetch.digest import sha256_hex
+
+    return dump({"written": sha256_hex(written), "own": delivered.decode("utf-8", "surrogatepass")}).encode("utf-8", "surrogatepass")
+
+
+def delivered(data: "bytes | None", record: "bytes | None") -> "bytes | None":
+    """SageMaker's document: `data`, or the one that is kept in `record` where `data` is what an earlier start wrote."""
+    if data is None or record is None:
+        return data
+    from lyftlearn_entrypoint.fetch.digest import sha256_hex
+
+    try:
+        kept = parse(record)
+        if kept["written"] == sha256_hex(data):
+            return str(kept["own"]).encode("utf-8", "surrogatepass")
+    except (NotJson, KeyError, TypeError):
+        pass
+    return data
+
+
 def own(data: "bytes | None", path: str) -> "dict[str, str]":
     """What SageMaker itself delivered. Raises BadDocument (65) when the file is there and is not a JSON object."""
     if data is None:

@@ -93,7 +93,10 @@ def compile_command(file: Path) -> None:
     for warning in warnings:
         click.echo(f"lyftlearn: warning: {warning}", err=True)
     target = path.with_suffix(".json")
-    descriptor, new = tempfile.mkstemp(dir=target.parent, prefix=target.name)
+    try:
+        descriptor, new = tempfile.mkstemp(dir=target.parent, prefix=target.name)
+    except OSError as error:
+        raise BadSettings(f"{target} cannot be written: {error.strerror}", "Run it where the image is built, as root") from None
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             json.dump(document, stream, indent=2, ensure_ascii=False)

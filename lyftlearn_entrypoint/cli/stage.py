@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHANNEL = "lyftlearn"
+SHORTEST_VALUE = 256  # botocore 1.44 service model: ProcessingEnvironmentValue and Studio's NonEmptyString256
 VARIABLES = {ENVIRONMENT: "LYFTLEARN_ENV_URI", HYPERPARAMETERS: "LYFTLEARN_HYPERPARAMETERS_URI"}
 
 
@@ -126,7 +127,7 @@ def _target(to: str) -> tuple[str, str]:
     return uri.bucket, uri.key[:-1]
 
 
-def _put(s3: Any, bucket: str, key: str, body: bytes, kms_key_id: str | None, staged: Staged) -> None:
+def _put(s3: Any, bucket: str, key: str, body: bytes, kms_key_id: str | None, staged: Staged, again: int = 3) -> None:
     """Write an object unless it is there. The key names its content, so what is there is it."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -135,6 +136,9 @@ def _put(s3: Any, bucket: str, key: str, body: bytes, kms_key_id: str | None, st
     try:
         s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*", **more)
     except ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "ConditionalRequestConflict" and again:
+            _put(s3, bucket, key, body, kms_key_id, staged, again - 1)  # somebody stages the same at this moment
+            return
         code = str(error.response.get("Error", {}).get("Code", "?"))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status == 412:
@@ -195,4 +199,11 @@ def stage(to: str, environment: str | None, hyperparameters: str | None, form: s
         click.echo(f"staged {place}", err=True)
     for place in staged.present:
         click.echo(f"was there {place}", err=True)
+    for name, value in staged.variables.items():
+        if form != "channel" and len(value) > SHORTEST_VALUE:
+            click.echo(
+                f"lyftlearn: warning: {name} has {len(value)} characters; processing jobs and Studio take {SHORTEST_VALUE},"
+                " training jobs 512: choose a shorter prefix",
+                err=True,
+            )
     click.echo(render(staged, form))

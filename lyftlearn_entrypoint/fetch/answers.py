@@ -143,7 +143,11 @@ def failure(
         if code.startswith("AccessDenied") and message.lower().strip(".") not in ("", "access denied"):
             said += ": " + _printable(message)
         return Refused(said, "Allow " + action + " for that identity" + hint)
-    return Refused(said + source)
+    if code == "InvalidObjectState":
+        return Refused(said + source, "The object lies in an archive: restore it, or stage the document again")
+    if code in ("DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException", "KeyUnavailableException"):
+        return Refused(said + source, "The KMS key cannot be used in its present state: enable it, or name another")
+    return Refused(said + source, "AWS does not take the request as it is: check the names and the region in the settings")
 
 
 def _printable(message: str) -> str:

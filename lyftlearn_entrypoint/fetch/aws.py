@@ -67,7 +67,9 @@ class Aws:
                 reply = self._ask(what, "GET", url, {}, b"", region, "s3", limit, 10.0)
             except TooLarge as error:
                 size = "over " + str(limit) if error.size is None else str(error.size)
-                raise BadDocument(name + " is " + size + " bytes; at most " + str(limit)) from None
+                raise BadDocument(
+                    name + " is " + size + " bytes; at most " + str(limit), "Keep data in files or channels, not in this document"
+                ) from None
             if reply.status == 200:
                 return reply.body
             from lyftlearn_entrypoint.fetch.answers import bucket_region

@@ -8,6 +8,7 @@ import time
 from lyftlearn_entrypoint.documents import NotJson, dump, kind, parse
 from lyftlearn_entrypoint.errors import BadDocument, BadSettings, Missing, Refused, Unavailable
 from lyftlearn_entrypoint.fetch.http import HttpError, TooLarge
+from lyftlearn_entrypoint.fetch.url import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Confidant:
         return b2a_base64(self._encrypt(self.auth_key, payload.encode(), context), newline=False).decode()
 
     def _get(self) -> "dict[str, Any]":
-        url = self.url + "/v1/services/" + _quote(self.service)
+        url = self.url + "/v1/services/" + quote(self.service)
         self._http.dial_early(url, proxy=False)
         token = self._token()
         attempt = refusals = 0
@@ -191,6 +192,8 @@ class Confidant:
                 self._asked() + ": " + str(status) + ", a redirect, which is not followed since it would carry the token along",
                 "Set LYFTLEARN_CONFIDANT_URL to where the server really is",
             )
+        if status == 405:
+            return BadSettings(self._asked() + ": 405, no service can have that name", "Correct LYFTLEARN_CONFIDANT_SERVICE")
         return Refused(self._asked() + ": " + str(status), "Check LYFTLEARN_CONFIDANT_URL and LYFTLEARN_CONFIDANT_SERVICE")
 
     def _open_blind(self, credential: "dict[str, Any]") -> "dict[str, Any]":
@@ -204,7 +207,8 @@ class Confidant:
                 name + " is encrypted as " + ascii(cipher[0])[:20] + " " + ascii(cipher[1])[:20] + "; fernet 2 is what is known"
             )
         keys, pairs = credential.get("data_key"), credential.get("credential_pairs")
-        context = (credential.get("metadata") or {}).get("context")
+        metadata = credential.get("metadata")
+        context = metadata.get("context") if isinstance(metadata, dict) else None
         region = self._region or ""
         for part in (keys, pairs, context):
             if not isinstance(part, dict) or region not in part:
@@ -241,7 +245,7 @@ _PROXY_HINT = "Something else than Confidant may answer there: check LYFTLEARN_C
 
 
 def _list(document: "dict[str, Any]", name: str) -> "list[dict[str, Any]]":
-    found = document.get(name) or []
+    found = document.get(name, [])
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
         raise BadDocument("Confidant's reply: " + name + " is not a list of objects", _PROXY_HINT)
     return found
@@ -255,7 +259,10 @@ def _id(credential: "dict[str, Any]") -> str:
 
 def _prefix(credential: "dict[str, Any]", default: str, blind: bool) -> str:
     """As confidant-format does: an empty env_var_prefix means the default, but for blind credentials it means none."""
-    own = (credential.get("metadata") or {}).get("env_var_prefix")
+    metadata = credential.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise BadDocument("Confidant's reply: metadata of credential " + _id(credential) + " is " + kind(metadata), _PROXY_HINT)
+    own = metadata.get("env_var_prefix")
     if isinstance(own, str) and (own or blind):
         return own
     return default
@@ -289,9 +296,3 @@ def _is_json(response: "Response") -> bool:
 
 def _seconds(text: str) -> float:
     return min(float(text), 60.0) if text.isascii() and text.isdigit() else 0.0
-
-
-def _quote(text: str) -> str:
-    """Percent-encode a path segment (RFC 3986)."""
-    safe = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-    return "".join(chr(byte) if byte in safe else f"%{byte:02X}" for byte in text.encode())

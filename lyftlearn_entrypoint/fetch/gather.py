@@ -2,6 +2,7 @@
 
 from lyftlearn_entrypoint.errors import BadSettings, StartError, Unavailable
 from lyftlearn_entrypoint.fetch.parallel import OPTIONAL, Task, run_all
+from lyftlearn_entrypoint.files import Files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,7 +11,6 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.fetch.aws import Aws
     from lyftlearn_entrypoint.fetch.confidant import Secret
     from lyftlearn_entrypoint.fetch.staged import Document
-    from lyftlearn_entrypoint.files import Files
     from lyftlearn_entrypoint.launch import Inputs
     from lyftlearn_entrypoint.log import Log
     from lyftlearn_entrypoint.settings import Settings
@@ -109,12 +109,19 @@ class Fetch:
             return False
         if any(self.environ.get(name) for name in _CREDENTIAL_VARIABLES):
             return False
+        if self.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT"):
+            return False
         home = self.environ.get("HOME", "")
-        return not any(self.files.stat(home + "/.aws/" + name) for name in ("credentials", "config"))
+        # The user's own files, which LYFTLEARN_ROOT does not move: profile.py reads them there too.
+        return not any(Files().stat(home + "/.aws/" + name) for name in ("credentials", "config"))
 
     def _unfinished(self, task: Task) -> StartError:
+        if task.step in OPTIONAL:
+            return Unavailable(task.asks + " does not resolve: no answer yet", "Metrics of this start are dropped: check DNS")
+        waiting = self._client.http.waiting() if self._client is not None else []
+        whom = "; still waiting for " + " and ".join(waiting) if waiting else ""
         return Unavailable(
-            task.asks + " did not answer within " + _number(self.deadline.seconds) + " s (LYFTLEARN_DEADLINE)",
+            task.asks + ": nothing within " + _number(self.deadline.seconds) + " s (LYFTLEARN_DEADLINE)" + whom,
             "Check the route, the security groups and the VPC endpoints from this subnet",
         )
 
@@ -135,7 +142,7 @@ class Fetch:
         from lyftlearn_entrypoint.fetch import staged
 
         try:
-            data = self.files.read(HYPERPARAMETERS)
+            data = hyperparameters.delivered(self.files.read(HYPERPARAMETERS), self.files.read(hyperparameters.OWN))
         except OSError as error:
             raise BadSettings(HYPERPARAMETERS + " cannot be read: " + (error.strerror or "error")) from None
         self.inputs.own_hyperparameters = hyperparameters.own(data, HYPERPARAMETERS)
@@ -172,6 +179,9 @@ class Fetch:
 
     def _statsd(self) -> None:
         if "statsd" not in self.steps or not self.settings["statsd_gateway"]:
+            return
+        if self._isolated():
+            self.log.warning("statsd: this job has no network, as under network isolation: its metrics are dropped", step="statsd")
             return
         from lyftlearn_entrypoint.adapt import statsd
 
@@ -254,7 +264,8 @@ def _resolve(host: str, port: int) -> str:
     import _socket
 
     try:
-        found = _socket.getaddrinfo(host, port, 0, _socket.SOCK_DGRAM)
+        # As bytes: for a str the C code would import encodings.idna, and with it `re` (12 ms).
+        found = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise Unavailable(
             "the metrics gateway " + host + " does not resolve: " + str(getattr(error, "strerror", "") or "the name is not legal"),

@@ -50,6 +50,7 @@ class Http:
         self._deadline = deadline
         self._dial = dial
         self._lock = _thread.allocate_lock()
+        self._under_way: dict[int, str] = {}  # thread -> host and port that it waits for
         self._tls: Tls | None = None
         self._early: dict[tuple[str, str, int, str], _Early] = {}
         self._has_proxy = any(environ.get(name) for name in _PROXY_VARIABLES)
@@ -75,6 +76,19 @@ class Http:
         parts = split(url)
         via = self._proxy_for(parts) if proxy else None
         message = _compose(method, parts, headers, body, via)
+        self._under_way[_thread.get_ident()] = parts.where
+        try:
+            return self._send(parts, via, message, method, limit, connect_timeout, read_timeout)
+        finally:
+            del self._under_way[_thread.get_ident()]
+
+    def waiting(self) -> "list[str]":
+        """host:port of each request that is under way."""
+        return sorted(set(self._under_way.values()))
+
+    def _send(
+        self, parts: Url, via: "Proxy | None", message: bytes, method: str, limit: int, connect_timeout: float, read_timeout: float
+    ) -> Response:
         stream = self._take_early(_key(parts, via), connect_timeout)
         if stream is not None:
             try:

@@ -61,7 +61,10 @@ def run_all(tasks: "list[Task]", deadline: "Deadline", fatal: "Callable[[Task], 
             pass  # already awake
 
     for task in tasks:
-        _thread.start_new_thread(work, (task,))
+        try:
+            _thread.start_new_thread(work, (task,))
+        except RuntimeError:  # a limit on processes: one after the other, then
+            work(task)
     needed = [task for task in tasks if task.step not in OPTIONAL]
     until = deadline
     while len(ended) < len(tasks):

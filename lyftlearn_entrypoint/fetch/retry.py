@@ -46,7 +46,7 @@ def ask(what: str, deadline: "Deadline", send: "Callable[[], Response]", tries: 
         except HttpError as error:
             last = str(error)
             if error.final:
-                raise Unavailable(what + ": " + last) from None
+                raise Unavailable(what + ": " + last, "Correct what it names; asking again would not help") from None
         else:
             code = _passing(reply)
             if code is None:

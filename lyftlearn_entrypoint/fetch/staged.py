@@ -1,5 +1,6 @@
 """Staged documents: what `lyftlearn stage` wrote, read back from an input channel or by a signed GET."""
 
+from lyftlearn_entrypoint.context import CHANNEL
 from lyftlearn_entrypoint.documents import NotJson, kind, parse
 from lyftlearn_entrypoint.errors import BadDocument
 from lyftlearn_entrypoint.fetch.digest import sha256_hex
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
 
     from lyftlearn_entrypoint.files import Files
 
-# An input channel of this name is downloaded by SageMaker itself: no call, no credentials, works under network isolation.
-CHANNEL = "/opt/ml/input/data/lyftlearn"
 ENVIRONMENT = "environment.json"
 HYPERPARAMETERS = "hyperparameters.json"
 

@@ -97,7 +97,7 @@ def launcher() -> str:
 
 @pytest.fixture
 def starter(launcher: str, tmp_path: Path) -> Starter:
-    return Starter([sys.executable, "-I", "-S", launcher], tmp_path)
+    return Starter([sys.executable, "-I", "-S", "-X", "utf8", launcher], tmp_path)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def open_starter(root: None, need: Need, open_python: str, launcher: str) -> Ite
         for name, mode in (("tmp", 0o1777), ("dev", 0o755)):
             (directory / name).mkdir()
             (directory / name).chmod(mode)
-        yield Starter([open_python, "-I", "-S", str(directory / "bin/lyftlearn-entrypoint")], directory)
+        yield Starter([open_python, "-I", "-S", "-X", "utf8", str(directory / "bin/lyftlearn-entrypoint")], directory)
     finally:
         shutil.rmtree(directory)
 

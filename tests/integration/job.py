@@ -29,7 +29,7 @@ def launcher() -> list[str]:
     """The installed script, else that of the checkout, run as its first line says."""
     installed = Path(sys.executable).parent / "lyftlearn-entrypoint"
     script = installed if installed.exists() else CHECKOUT / "bin" / "lyftlearn-entrypoint"
-    return [sys.executable, "-I", "-S", str(script)]
+    return [sys.executable, "-I", "-S", "-X", "utf8", str(script)]
 
 
 def operator(*words: str) -> list[str]:

@@ -65,7 +65,7 @@ LATER = b'{"error": "Authenticated user is not authorized.", "reference": "secre
         (answer(401, LATER, JSON), 77, "401"),
         (answer(401, b"<html>secret-looking-body</html>"), 77, "401"),
         (answer(404, b"{}", JSON), 66, "404"),
-        (answer(405, b"<html>secret-looking-body</html>"), 77, "405"),
+        (answer(405, b"<html>secret-looking-body</html>"), 78, "405"),
         (answer(200, b"<html>secret-looking-body, please log in</html>"), 65, "not JSON"),
         (answer(200, b'["secret-looking-body"]', JSON), 65, "not a service"),
         (

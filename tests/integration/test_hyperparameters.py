@@ -109,9 +109,9 @@ def test_the_config_map_directory_has_sagemakers_own_where_nothing_is_staged(job
 @pytest.mark.parametrize("name", ["a/b", "..data", "..", "x" * 300, "."])
 def test_a_name_that_cannot_be_a_file_is_65_before_anything_is_written(job: Job, name: str) -> None:
     job.channel(hyperparameters={"epochs": 3, name: "hidden-value"})
-    before = job.left_behind()
     assert job.start().code == 0
     job.path(FILE).unlink()
+    before = job.left_behind()
     ended = job.start(LYFTLEARN_HYPERPARAMETERS_DIR="/etc/training")
     assert ended.code == 65
     assert "LYFTLEARN_HYPERPARAMETERS_DIR" in ended.line

@@ -132,8 +132,8 @@ def test_the_probe_sees_what_is_imported(starter: "Starter", tmp_path: Path) -> 
         ignore=shutil.ignore_patterns("__pycache__", "start.*"),
     )
     (tmp_path / "bin").mkdir()
-    shutil.copy(starter.words[3], tmp_path / "bin/lyftlearn-entrypoint")
-    starter.words[3] = str(tmp_path / "bin/lyftlearn-entrypoint")
+    shutil.copy(starter.words[-1], tmp_path / "bin/lyftlearn-entrypoint")
+    starter.words[-1] = str(tmp_path / "bin/lyftlearn-entrypoint")
     check(imported(starter))
     with (tmp_path / "lib/lyftlearn_entrypoint/boot.py").open("a") as file:
         file.write("\nimport json\n")
@@ -173,7 +173,7 @@ def test_nothing_of_the_users_runs_before_the_program(starter: "Starter", tmp_pa
     done = starter.run(*program, env={"PYTHONPATH": str(hostile)}, cwd=hostile)
     assert done.returncode == 4
     assert marker.read_text().splitlines()[0] == " ".join(program)
-    assert str(starter.words[3]) not in marker.read_text()
+    assert str(starter.words[-1]) not in marker.read_text()
 
 
 def test_nothing_is_written_beside_the_users_files(starter: "Starter", tmp_path: Path) -> None:

@@ -119,4 +119,4 @@ def test_the_installed_launcher_is_the_isolated_one() -> None:
     installed = Path(sys.executable).parent / "lyftlearn-entrypoint"
     first = installed.read_bytes().split(b"\n", 1)[0]
     assert first.startswith(b"#!/")
-    assert first.endswith(b" -IS")
+    assert first.endswith(b" -ISXutf8")

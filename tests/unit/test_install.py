@@ -25,7 +25,7 @@ def new(version: str) -> tuple[int, int]:
 
 
 def test_first_line_isolates_and_leaves_out_site() -> None:
-    assert shebang("/usr/bin/python3.11") == b"#!/usr/bin/python3.11 -IS"
+    assert shebang("/usr/bin/python3.11") == b"#!/usr/bin/python3.11 -ISXutf8"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_refuses_what_no_first_line_can_hold(python: str, reason: str) -> None:
 
 
 def test_longest_line_that_the_kernel_reads_is_accepted() -> None:
-    assert len(shebang("/" + "x" * 248)) == 255
+    assert len(shebang("/" + "x" * 243)) == 255
 
 
 def test_launcher_is_whole_executable_and_alone(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_launcher_is_whole_executable_and_alone(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     first, rest = (tmp_path / "launcher").read_bytes().split(b"\n", 1)
-    assert first == b"#!" + os.fsencode(tmp_path / "python") + b" -IS"
+    assert first == b"#!" + os.fsencode(tmp_path / "python") + b" -ISXutf8"
     assert rest == body().split(b"\n", 1)[1]
     assert stat.S_IMODE((tmp_path / "launcher").stat().st_mode) == 0o755
     assert sorted(os.listdir(tmp_path)) == ["launcher", "python"]

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lyftlearn_entrypoint.context import CHANNEL
 from lyftlearn_entrypoint.errors import BadDocument
 from lyftlearn_entrypoint.fetch.digest import sha256_hex
-from lyftlearn_entrypoint.fetch.staged import CHANNEL, ENVIRONMENT, LIMIT, decode, from_channel, from_s3, parse_uri
+from lyftlearn_entrypoint.fetch.staged import ENVIRONMENT, LIMIT, decode, from_channel, from_s3, parse_uri
 from tests.unit.helpers import refused, short, tree
 
 HEX = "0123456789abcdef" * 4

@@ -3,7 +3,7 @@
 One process, asyncio, HTTP/1.1 with keep-alive. It answers KMS Encrypt, Confidant's service, S3 objects and container
 credentials with what the real ones answer (shapes: AWS service models; Confidant 7.0.0), and counts requests.
 
-    python benchmarks/loopback.py DIRECTORY    # DIRECTORY/<name> are the S3 objects and service.json; prints the port
+    python benchmarks/servers/loopback.py DIRECTORY    # DIRECTORY/<name> are the S3 objects and service.json; prints the port
 """
 
 import asyncio
