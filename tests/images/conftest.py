@@ -1,0 +1,167 @@
+"""Containers of the images, run by a real Docker Engine. Without an engine, or without the image, each test is skipped by name.
+
+LYFTLEARN_TEST_IMAGES=required (set by `lyftlearn image test`) makes that a failure. In CI without it the tests are left out, and the
+summary says so: the job that builds the images sets it.
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from lyftlearn_entrypoint.cli.image import tag_of
+from lyftlearn_entrypoint.cli.image_docker import connect
+
+REQUIRED = os.environ.get("LYFTLEARN_TEST_IMAGES") == "required"
+# What a container's log must not hold unless a test expects it.
+ALARMS = re.compile(
+    r"Traceback \(most recent call last\)|\[(WARN|FATAL)|lyftlearn-entrypoint: (warning|error)|I have no name", re.IGNORECASE
+)
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+def tag(name: str) -> str:
+    """The tag of images/NAME under test."""
+    return os.environ.get(f"LYFTLEARN_TEST_IMAGE_{name.upper()}") or tag_of(name)
+
+
+def missing(name: str) -> str:
+    """Why images/NAME cannot be tested here; '' where it can."""
+    try:
+        client = connect()
+    except click.ClickException as error:
+        return error.message
+    import docker.errors
+
+    try:
+        client.images.get(tag(name))
+    except docker.errors.ImageNotFound:
+        return f"no image {tag(name)} (lyftlearn image build {name})"
+    finally:
+        client.close()
+    return ""
+
+
+LEFT_OUT = pytest.StashKey[str]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: "list[pytest.Item]") -> None:
+    mine = [item for item in items if item.path.parent == Path(__file__).parent and item.get_closest_marker("image")]
+    why = missing("base") if mine else ""
+    if not why:
+        return
+    if REQUIRED:
+        raise pytest.UsageError(f"LYFTLEARN_TEST_IMAGES=required, and {why}")
+    if os.environ.get("CI") == "true":
+        config.hook.pytest_deselected(items=mine)
+        items[:] = [item for item in items if item not in mine]
+        config.stash[LEFT_OUT] = f"tests/images: {len(mine)} tests left out: {why}"
+    for item in mine:
+        item.add_marker(pytest.mark.skip(reason=why))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash.get(LEFT_OUT, ""):
+        terminalreporter.write_line(config.stash[LEFT_OUT])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "image: runs containers of a built image")
+
+
+class Container:
+    """A running or ended container. Its whole log is checked for alarms when the test is over."""
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+        self.expected: list[str] = []  # regular expressions of lines that look like alarms, and are meant
+
+    def expect(self, *patterns: str) -> "Container":
+        self.expected += patterns
+        return self
+
+    @property
+    def log(self) -> str:
+        return str(self.handle.logs().decode(errors="replace"))
+
+    @property
+    def stdout(self) -> str:
+        return str(self.handle.logs(stderr=False).decode(errors="replace"))
+
+    def wait(self, seconds: int = 60) -> int:
+        """The exit code; the container must end within that time."""
+        return int(self.handle.wait(timeout=seconds)["StatusCode"])
+
+    def stop(self, seconds: int = 20) -> "tuple[int, float]":
+        """SIGTERM, and SIGKILL after that many seconds, as a platform stops a container: (exit code, seconds it took)."""
+        began = time.monotonic()
+        self.handle.stop(timeout=seconds)
+        return self.wait(), time.monotonic() - began
+
+    def exec(self, *command: str, user: str = "", environment: "dict[str, str] | None" = None) -> "tuple[int, str]":
+        """(exit code, stdout and stderr) of `docker exec`."""
+        done = self.handle.exec_run(list(command), user=user, environment=environment or {})
+        return done.exit_code, done.output.decode(errors="replace")
+
+    def python(self, program: str, user: str = "") -> str:
+        """What a Python program prints in the container, on its users' environment. It must succeed."""
+        code, printed = self.exec("python", "-c", program, user=user)
+        assert code == 0, printed
+        return printed
+
+    def until(self, text: str, seconds: float = 60) -> None:
+        """Wait until the log holds `text`."""
+        end = time.monotonic() + seconds
+        while text not in self.log:
+            self.handle.reload()
+            assert self.handle.status != "exited", f"it ended without {text!r}:\n{self.log}"
+            assert time.monotonic() < end, f"no {text!r} after {seconds} s:\n{self.log}"
+            time.sleep(0.1)
+
+    def alarms(self) -> "list[str]":
+        found = [line for line in self.log.splitlines() if ALARMS.search(line)]
+        return [line for line in found if not any(re.search(pattern, line) for pattern in self.expected)]
+
+
+# start(*command, **options of docker's SDK) -> Container
+Start = Callable[..., Container]
+
+
+@pytest.fixture(scope="session")
+def client() -> "Iterator[Any]":
+    made = connect()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def base(client: Any) -> str:
+    """The id of the base image: every test of a session runs the same bytes."""
+    return str(client.images.get(tag("base")).id)
+
+
+@pytest.fixture
+def start(client: Any, base: str) -> "Iterator[Start]":
+    """Starts containers, without a network but their own loopback unless a test says otherwise; removes them, and checks their logs."""
+    started: list[Container] = []
+
+    def run(*command: str, image: str = base, **options: Any) -> Container:
+        settled = {"network_mode": "none", "detach": True, **options}
+        handle = client.containers.create(image, list(command) or None, **settled)
+        made = Container(handle)
+        started.append(made)
+        handle.start()
+        return made
+
+    yield run
+    try:
+        for container in started:
+            assert not container.alarms(), container.log
+    finally:
+        for container in started:
+            container.handle.remove(force=True, v=True)

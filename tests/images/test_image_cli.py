@@ -1,0 +1,112 @@
+"""`lyftlearn image` where it needs no engine: which docker program builds, what it is told, what a layer is called, budgets."""
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from lyftlearn_entrypoint.cli import image_docker, image_size
+from lyftlearn_entrypoint.cli.image import image
+
+
+def programs(**answers: "tuple[int, str]") -> "image_docker.Run":
+    """Docker programs by name: (exit code of `buildx version`, client version)."""
+
+    def run(command: "list[str]") -> "tuple[int, str]":
+        code, version = answers[command[0]]
+        return (code, "") if command[1] == "buildx" else (1, version)  # no engine: it fails, and prints its version
+
+    return run
+
+
+def test_a_program_with_buildx_builds() -> None:
+    assert image_docker.choose(["new"], programs(new=(0, "28.2.2"))) == "new"
+
+
+def test_a_new_program_without_buildx_is_passed_over_for_an_old_one() -> None:
+    """It would fall back to the builder that refuses `RUN --mount`."""
+    assert image_docker.choose(["bare", "old"], programs(bare=(1, "28.2.2"), old=(1, "20.10.24+dfsg1"))) == "old"
+
+
+def test_what_each_program_lacks_is_said() -> None:
+    with pytest.raises(click.ClickException) as caught:
+        image_docker.choose(["bare", "dead"], programs(bare=(1, "23.0.1"), dead=(127, "")))
+    assert caught.value.message.startswith("no docker program with BuildKit: bare (23.0.1) has no buildx plugin; dead (does not answer)")
+
+
+def test_no_program_at_all() -> None:
+    with pytest.raises(click.ClickException, match="no docker program on PATH"):
+        image_docker.choose([], programs())
+
+
+def test_programs_are_those_on_path_that_can_be_executed(tmp_path: Path) -> None:
+    for name, mode in (("one", 0o755), ("two", 0o644), ("three", 0o755)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "docker").write_text("")
+        (tmp_path / name / "docker").chmod(mode)
+    path = ":".join(str(tmp_path / name) for name in ("one", "two", "missing", "three", "one"))
+    assert image_docker.programs({"PATH": path}) == [str(tmp_path / "one/docker"), str(tmp_path / "three/docker")]
+    assert image_docker.programs({"PATH": path, "DOCKER": "/opt/docker"}) == ["/opt/docker"]
+
+
+def test_build_command() -> None:
+    command = image_docker.build_command("docker", "base", ["a:1", "b"], {"VERSION": "1"}, {"ca": Path("/x.pem")}, ["--no-cache"])
+    assert command == [
+        *("docker", "build", "--file", "images/base/Dockerfile", "--tag", "a:1", "--tag", "b", "--build-arg", "VERSION=1"),
+        *("--secret", "id=ca,src=/x.pem", "--no-cache", "."),
+    ]
+
+
+def test_revision_says_when_files_differ_from_the_commit() -> None:
+    def git(changed: str) -> "image_docker.Run":
+        return lambda command: (0, "abc123") if "rev-parse" in command else (0, changed)
+
+    assert image_docker.revision(Path(), git("")) == "abc123"
+    assert image_docker.revision(Path(), git(" M x")) == "abc123-modified"
+    assert image_docker.revision(Path(), lambda command: (128, "")) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("created_by", "name"),
+    [
+        ("", "base system"),
+        ("COPY /opt/venv/ /opt/venv/ # buildkit", "COPY /opt/venv/ /opt/venv/"),
+        (
+            "RUN |1 SOURCE_DATE_EPOCH=1 /bin/sh -eu -c apt-get update;  apt-get install -y --no-install-recommends a b; rm x # buildkit",
+            "apt a b",
+        ),
+        ("RUN /bin/sh -c make all # buildkit", "RUN make all # buildkit"),
+        ("/bin/sh -c #(nop) ADD file:1 in / ", "/bin/sh -c #(nop) ADD file:1 in /"),
+    ],
+)
+def test_layer_name(created_by: str, name: str) -> None:
+    assert image_size.layer_name(created_by).strip() == name
+
+
+def test_layers_are_those_with_files_lowest_first() -> None:
+    history = [{"CreatedBy": "ENV A=1", "Size": 0}, {"CreatedBy": "COPY a b # buildkit", "Size": 5}, {"CreatedBy": "", "Size": 7}]
+    assert image_size.layers(history) == [image_size.Layer("base system", 7), image_size.Layer("COPY a b", 5)]
+
+
+def test_over_budget_says_by_how_much() -> None:
+    made = [image_size.Layer("base system", 120_000_000), image_size.Layer("COPY a b", 5_000_001)]
+    assert image_size.over_budget(made, 125_000_001, {"base system": 120_000_000, "total": 126_000_000}) == []
+    assert image_size.over_budget(made, 125_000_001, {"COPY a": 5_000_000, "total": 125_000_000}) == [
+        "COPY a b has 5.0 MB, over its budget of 5.0 MB",
+        "the image has 125.0 MB, over its budget of 125.0 MB",
+    ]
+
+
+def test_packages_are_sorted_by_size() -> None:
+    printed = '[{"kind": "debian", "name": "b", "version": "1", "bytes": 1}, {"kind": "python", "name": "a", "version": "2", "bytes": 9}]'
+    assert [package.name for package in image_size.packages(printed)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("command", ["build", "test", "size", "lock"])
+def test_an_unknown_image_is_named_with_those_that_there_are(tmp_path: Path, command: str) -> None:
+    (tmp_path / "images/base").mkdir(parents=True)
+    (tmp_path / "images/base/Dockerfile").write_text("")
+    done = CliRunner().invoke(image, [command, "bas", "--checkout", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "has no images/bas/Dockerfile; it has base" in done.output
