@@ -74,20 +74,21 @@ def write_volume(
     """Write a volume at `directory` (a real path) and return where its bytes lie: on tmpfs where `memory` asks for it and
     there is one. A volume that is there is replaced, names that it no longer has are taken away. Raises OSError."""
     place = directory
-    if memory and (_link(directory) or not on_tmpfs(directory)):
+    if memory and (not on_tmpfs(directory) or _link(directory)):  # in this order: a start beside this one may make the link meanwhile
         place = _memory_place(directory, files) or directory
     fresh = place != directory and not _is_dir(place)
     try:
         make_directories(place)
         with _Lock(place):
             _write(place, contents, mode, owner)
-        if place != directory:
-            _point(directory, place)
+        if place == directory or _point(directory, place):
+            return place
     except BaseException:
         if fresh:
             _remove_volume(place)  # or the secrets would stay where nobody looks for them
         raise
-    return place
+    _remove_volume(place)
+    return write_volume(directory, contents, mode, owner, files, memory)  # where the other start's link points
 
 
 class _Lock:
@@ -189,31 +190,40 @@ def _mounts(file: str) -> "list[tuple[str, str]]":
 def _memory_place(directory: str, files: "Files") -> str:
     """A directory on tmpfs for this volume, or '' where none can be had. One that an earlier start made is used again."""
     memory = files.real(MEMORY)
+    ours = memory + "/lyftlearn-"
     old = _link(directory)
-    if old.startswith(memory + "/lyftlearn-"):
+    if old.startswith(ours):
         return old
     if not on_tmpfs(memory) or not _is_dir(memory) or not posix.access(memory, posix.W_OK | posix.X_OK):
         return ""
     try:
         if old or posix.listdir(directory) or _is_mount_point(directory):
-            return ""  # somebody else's link, something in it, or a mount point: write in place
+            # Somebody else's link, something in it, or a mount point: write in place. Unless a start beside this one just made it a link.
+            now = _link(directory)
+            return now if now.startswith(ours) else ""
     except FileNotFoundError:
         pass
     except OSError:
         return ""
-    return memory + "/lyftlearn-" + random_hex(8)
+    return ours + random_hex(8)
 
 
-def _point(directory: str, place: str) -> None:
-    """Make `directory` a link to `place`."""
+def _point(directory: str, place: str) -> bool:
+    """Make `directory` a link to `place`; False when a start beside this one made it a link to a place of its own first."""
     if _link(directory) == place:
-        return
+        return True
     make_directories(directory.rpartition("/")[0] or "/")
-    if _is_dir(directory) and not _link(directory):
+    try:
         posix.rmdir(directory)  # empty: _memory_place looked
-    new = directory + "." + random_hex()
-    posix.symlink(place, new)
-    posix.rename(new, directory)
+    except OSError:
+        pass  # it was not there, or the next call says what is
+    try:
+        posix.symlink(place, directory)
+    except FileExistsError:
+        if not _link(directory):
+            raise
+        return False
+    return True
 
 
 def _is_dir(path: str) -> bool:

@@ -1,13 +1,13 @@
 """How Confidant is asked: what is final, what is asked again and until when, and where the token never goes."""
 
-import sys
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 
 from lyftlearn_local.platform import Platform
 from tests.fake_http import Hang, Request, answer, serve
-from tests.integration.job import SEE, Job, relay
+from tests.integration.job import Job, relay
 
 pytest_plugins = ["tests.integration.platform_fixture"]
 
@@ -68,6 +68,13 @@ LATER = b'{"error": "Authenticated user is not authorized.", "reference": "secre
         (answer(405, b"<html>secret-looking-body</html>"), 78, "405"),
         (answer(200, b"<html>secret-looking-body, please log in</html>"), 65, "not JSON"),
         (answer(200, b'["secret-looking-body"]', JSON), 65, "not a service"),
+        (answer(200, b"null", JSON), 65, "not a service"),
+        (answer(200, b"0", JSON), 65, "not a service"),
+        (answer(200, b'{"message": "secret-looking-body"}', JSON), 65, "not a service"),
+        (answer(200, b'{"credentials": {}}', JSON), 65, "credentials is not a list"),
+        (answer(200, b'{"credentials": [1]}', JSON), 65, "credentials is not a list"),
+        (answer(200, b'{"credentials": [], "blind_credentials": null}', JSON), 65, "blind_credentials is not a list"),
+        (answer(200, b'{"credentials": [{"id": "c", "metadata": [1], "credential_pairs": {}}]}', JSON), 65, "metadata of credential c"),
         (
             answer(200, b'{"credentials": [{"id": "c", "credential_pairs": {"a": {"secret-looking-body": 1}}}]}', JSON),
             65,
@@ -125,10 +132,16 @@ def test_a_slow_server_meets_the_deadline(job: Job, service: Service) -> None:
 
 
 def test_the_token_never_goes_through_a_proxy(job: Job, service: Service) -> None:
+    """KMS does go through it, so the proxy is really in force."""
     settings = service({"a": "1"})
+    passed = urlsplit(job.environ["AWS_ENDPOINT_URL"]).netloc
     with serve(lambda _: answer(502, b"")) as proxy:
-        proxies = {"http_proxy": proxy.url, "HTTP_PROXY": proxy.url, "NO_PROXY": ""}
-        pointers = {"NO_PROXY": "127.0.0.1"}
-        ended = job.start(sys.executable, "-I", "-c", SEE, **{**settings, **proxies, **pointers})
-        assert ended.env["CREDENTIALS_A"] == "1"
+        proxies = {"http_proxy": proxy.url, "HTTP_PROXY": proxy.url, "NO_PROXY": passed}
+        assert job.start(**settings, **proxies).env["CREDENTIALS_A"] == "1"
         assert proxy.requests == []
+    with serve(lambda _: answer(502, b"")) as proxy:
+        proxies = {"http_proxy": proxy.url, "HTTP_PROXY": proxy.url, "NO_PROXY": "nowhere.example.com"}
+        assert job.start(**settings, **proxies, LYFTLEARN_DEADLINE="2").code == 69
+        targets = [request.target for request in proxy.requests]
+    assert targets
+    assert all(target.startswith(f"http://{passed}/") for target in targets)  # KMS, and never Confidant

@@ -91,11 +91,22 @@ def test_a_job_with_both_documents(starter: "Starter") -> None:
     check(imported(starter, LYFTLEARN_HYPERPARAMETERS_DIR="/mnt/hyperparameters", LYFTLEARN_TRACE="/trace.json", LYFTLEARN_LOG="json"))
 
 
-class Bucket(http.server.BaseHTTPRequestHandler):
-    """Any object, with any signature."""
+KEYS = b'{"AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "made-up", "Token": "made-up"}'
+SERVICE = b'{"credentials": [{"id": "c", "metadata": {}, "credential_pairs": {"user": "me"}}], "blind_credentials": []}'
+
+
+class Platform(http.server.BaseHTTPRequestHandler):
+    """Any object, any service, and KMS, with any signature; and a container's credentials."""
 
     def do_GET(self) -> None:
-        body = b'{"STAGED": "yes"}'
+        bodies = {"/keys": KEYS, "/v1/services/shop": SERVICE}
+        self.answer(bodies.get(self.path, b'{"STAGED": "yes"}'))
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(b'{"CiphertextBlob": "bWFkZS11cA==", "KeyId": "made-up"}')
+
+    def answer(self, body: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -106,8 +117,8 @@ class Bucket(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def bucket() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bucket) as server:
+def platform() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Platform) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -115,13 +126,44 @@ def bucket() -> Iterator[str]:
         thread.join()
 
 
-def test_a_job_that_fetches_over_http(starter: "Starter", bucket: str) -> None:
+URIS = {"LYFTLEARN_ENV_URI": "s3://bucket/environment", "LYFTLEARN_HYPERPARAMETERS_URI": "s3://bucket/hyperparameters"}
+
+
+def test_a_job_that_fetches_over_http(starter: "Starter", platform: str) -> None:
     starter.training()
-    uris = {"LYFTLEARN_ENV_URI": "s3://bucket/environment", "LYFTLEARN_HYPERPARAMETERS_URI": "s3://bucket/hyperparameters"}
-    keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_ENDPOINT_URL": bucket}
-    names = imported(starter, **uris, **keys)
+    keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_ENDPOINT_URL": platform}
+    names = imported(starter, **URIS, **keys)
     check(names)
     assert "lyftlearn_entrypoint.fetch.http" in names
+
+
+def test_a_job_with_everything_by_name(starter: "Starter", platform: str) -> None:
+    """As a job of SageMaker's is: a container's credentials, Confidant, a metrics gateway, and names that have to be looked up."""
+    starter.training()
+    by_name = platform.replace("127.0.0.1", "localhost")
+    environ = {
+        **URIS,
+        "AWS_REGION": "us-east-1",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": by_name + "/keys",
+        "AWS_ENDPOINT_URL": by_name,
+        "LYFTLEARN_CONFIDANT_URL": by_name,
+        "LYFTLEARN_CONFIDANT_SERVICE": "shop",
+        "LYFTLEARN_CONFIDANT_AUTH_KEY": "alias/confidant",
+        "LYFTLEARN_CONFIDANT_AUTH_CONTEXT": "confidant",
+        "LYFTLEARN_CREDENTIALS_DIR": "/mnt/secrets",
+        "LYFTLEARN_HYPERPARAMETERS_DIR": "/mnt/parameters",
+        "LYFTLEARN_STATSD_GATEWAY": "localhost:" + platform.rpartition(":")[2],
+        "LYFTLEARN_DEADLINE": "10",
+    }
+    names = imported(starter, **environ)
+    check(names)
+    for module in ("fetch.confidant", "fetch.container", "fetch.http", "adapt.statsd", "volume"):
+        assert "lyftlearn_entrypoint." + module in names
+    # And all of it did what it is for.
+    seen = dict(line.split("=", 1) for line in starter.run("env", env=environ).stdout.decode().splitlines())
+    assert (seen["STAGED"], seen["CREDENTIALS_USER"]) == ("yes", "me")
+    assert seen["STATSD_HOST"] == "127.0.0.1"
+    assert (starter.root / "mnt/secrets/user").read_text() == "me"
 
 
 def test_the_probe_sees_what_is_imported(starter: "Starter", tmp_path: Path) -> None:
