@@ -79,8 +79,10 @@ def write_volume(
     fresh = place != directory and not _is_dir(place)
     try:
         make_directories(place)
-        with _Lock(place):
-            _write(place, contents, mode, owner)
+        with _Lock(place) as alone:
+            data = _write(place, contents, mode, owner)
+            if alone:
+                _sweep(place, data)
         if place == directory or _point(directory, place):
             return place
     except BaseException:
@@ -99,20 +101,27 @@ class _Lock:
     def __init__(self, directory: str) -> None:
         self._directory = directory
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:
+        """Whether the lock is held."""
         import fcntl
 
         self._fd = posix.open(self._directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
-        except OSError:
-            pass  # a file system without locks: the worst is an old directory that stays
+        for _ in range(50):  # 5 s: a writer that was stopped must not stop this start
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                time.sleep(0.1)
+            except OSError:
+                break  # a file system without locks: the worst is an old directory that stays
+        return False
 
     def __exit__(self, *_: object) -> None:
         posix.close(self._fd)
 
 
-def _write(place: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[int, int] | None") -> None:
+def _write(place: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[int, int] | None") -> str:
+    """Write the files and turn `..data` to them; the name of their directory."""
     for name in contents:
         if not _link(place + "/" + name) and _is_dir(place + "/" + name):
             raise IsADirectoryError(21, "Is a directory, and a file of that name is to be written", place + "/" + name)
@@ -140,7 +149,7 @@ def _write(place: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[in
     for entry in posix.listdir(place):
         if entry not in contents and _link(place + "/" + entry) == _DATA + "/" + entry:
             _remove(place + "/" + entry)
-    _sweep(place, data)
+    return data
 
 
 def _sweep(place: str, data: str) -> None:
