@@ -90,7 +90,7 @@ def _write_hyperparameters(launch: "Launch", files: "Files", log: "Log", owner: 
             make_directories(path.rpartition("/")[0])
             replace_file(path, content, mode, its_owner)
         except OSError as error:
-            if not candidate or files.read(candidate, len(content)) != content:
+            if not candidate or not _holds(files, candidate, content):
                 refused = refused or path + ": " + (error.strerror or str(error))
                 continue
             # A start inside a start, by the program's user: what is wanted is there.
@@ -101,6 +101,13 @@ def _write_hyperparameters(launch: "Launch", files: "Files", log: "Log", owner: 
             log.warning("hyperparameters: written to " + path + ", since " + refused, step="hyperparameters", path=path)
         return
     raise BadSettings("hyperparameters cannot be written anywhere: " + refused, "Mount a writable /opt/ml/input or /tmp")
+
+
+def _holds(files: "Files", path: str, content: bytes) -> bool:
+    try:
+        return files.read(path, len(content)) == content
+    except OSError:
+        return False
 
 
 def _keep_own(launch: "Launch", files: "Files", content: bytes) -> None:

@@ -24,7 +24,7 @@ def main() -> None:
     posix._exit(Start(process).run())  # noqa: SLF001
 
 
-# Jupyter gives a kernel 60 s to answer (jupyter_client, startup_timeout); half of them are the kernel's own.
+# Jupyter gives a kernel 60 s to answer (jupyter_client, startup_timeout); what is left of them is for the kernel itself.
 KERNEL_DEADLINE = 20.0  # seconds
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ", "SIGXFZ")
 # LC_CTYPE that Python's C locale coercion (PEP 538) sets in its own environment.
 _COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
-_EACCES, _ENOENT, _ENOEXEC, _E2BIG = 13, 2, 8, 7  # errno.h; the errno module would be one import more
+_ENOENT, _ENOEXEC, _E2BIG = 2, 8, 7  # errno.h; the errno module would be one import more
 
 
 class Terminated(BaseException):

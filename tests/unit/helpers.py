@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,3 +77,27 @@ def mode(path: "Path | str") -> int:
 
 def is_root() -> bool:
     return os.geteuid() == 0
+
+
+# What the two modules on volumes share.
+FIRST = {"user": b"me", "tls.key": b"line\nno newline at the end", "empty": b"", "bär": b"\xff\x00", ".hidden": b"x"}
+
+
+def seen(directory: Path) -> dict[str, bytes]:
+    """What a program that lists the directory and opens what it finds gets."""
+    return {path.name: path.read_bytes() for path in directory.iterdir() if not path.name.startswith("..")}
+
+
+def check_layout(directory: Path, contents: dict[str, bytes], bits: int) -> None:
+    data = os.readlink(directory / "..data")
+    assert re.fullmatch(r"\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.[0-9a-f]+", data)
+    assert {path.name for path in directory.iterdir()} == {"..data", data, *contents}
+    assert {path.name for path in (directory / data).iterdir()} == set(contents)
+    assert mode(directory / data) == 0o755
+    for name, content in contents.items():
+        assert os.readlink(directory / name) == "..data/" + name
+        real = directory / data / name
+        assert stat.S_ISREG(real.lstat().st_mode)
+        assert mode(real) == bits
+        if bits & 0o400:
+            assert real.read_bytes() == content

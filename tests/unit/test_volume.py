@@ -1,7 +1,6 @@
 """A volume in the layout that Kubernetes' AtomicWriter makes, and files that are written whole or not at all."""
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +9,7 @@ import pytest
 
 from lyftlearn_entrypoint.files import Files
 from lyftlearn_entrypoint.volume import write_volume
-from tests.unit.helpers import is_root, mode
-
-FIRST = {"user": b"me", "tls.key": b"line\nno newline at the end", "empty": b"", "bär": b"\xff\x00", ".hidden": b"x"}
+from tests.unit.helpers import FIRST, check_layout, is_root, mode, seen
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
@@ -24,26 +21,6 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def write(directory: Path, contents: dict[str, bytes], bits: int = 0o400, owner: "tuple[int, int] | None" = None) -> str:
     return write_volume(str(directory), contents, bits, owner, Files(), memory=False)
-
-
-def seen(directory: Path) -> dict[str, bytes]:
-    """What a program that lists the directory and opens what it finds gets."""
-    return {path.name: path.read_bytes() for path in directory.iterdir() if not path.name.startswith("..")}
-
-
-def check_layout(directory: Path, contents: dict[str, bytes], bits: int) -> None:
-    data = os.readlink(directory / "..data")
-    assert re.fullmatch(r"\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.[0-9a-f]+", data)
-    assert {path.name for path in directory.iterdir()} == {"..data", data, *contents}
-    assert {path.name for path in (directory / data).iterdir()} == set(contents)
-    assert mode(directory / data) == 0o755
-    for name, content in contents.items():
-        assert os.readlink(directory / name) == "..data/" + name
-        real = directory / data / name
-        assert stat.S_ISREG(real.lstat().st_mode)
-        assert mode(real) == bits
-        if bits & 0o400:
-            assert real.read_bytes() == content
 
 
 def test_layout(tmp_path: Path, umask: int) -> None:
