@@ -8,36 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 
 from lyftlearn_entrypoint import __version__
 from lyftlearn_entrypoint.cli import image_docker, image_size
-
-_ROOT = click.option("--checkout", type=click.Path(file_okay=False, exists=True, path_type=Path), default=".", help="Root of a checkout.")
-
-
-def _inspect(client: Any, tag: str) -> Any:
-    import docker.errors
-
-    try:
-        return client.images.get(tag)
-    except docker.errors.ImageNotFound:
-        raise click.ClickException(f"there is no image {tag}: build it with `lyftlearn image build`") from None
-
-
-def tag_of(name: str) -> str:
-    """The tag of images/NAME where none is given."""
-    return f"lyftlearn-{name}:latest"
-
-
-def _directory(root: Path, name: str) -> Path:
-    directory = root / "images" / name
-    if not (directory / "Dockerfile").is_file():
-        known = sorted(path.parent.name for path in root.glob("images/*/Dockerfile"))
-        raise click.UsageError(f"{root} has no images/{name}/Dockerfile; it has {', '.join(known) or 'none'}")
-    return directory
+from lyftlearn_entrypoint.cli.image_common import CHECKOUT, directory_of, find, tag_of
 
 
 @click.group()
@@ -47,7 +23,7 @@ def image() -> None:
 
 @image.command()
 @click.argument("name")
-@_ROOT
+@CHECKOUT
 @click.option("--tag", "tags", multiple=True, help="Name of the image, repeatable; default lyftlearn-NAME:latest.")
 @click.option("--base-image", default="", help="What it is built FROM; default as its Dockerfile says.")
 @click.option(
@@ -73,7 +49,7 @@ def build(
 ) -> None:
     """Build images/NAME with BuildKit, its progress shown, and print its layers."""
     root = checkout.resolve()
-    _directory(root, name)
+    directory_of(root, name)
     docker = image_docker.choose(image_docker.programs(dict(os.environ)))
     arguments = {"VERSION": __version__, "REVISION": image_docker.revision(root)}
     if base_image:
@@ -91,24 +67,24 @@ def build(
     if done.returncode != 0:
         raise click.ClickException(f"the build of {name} failed (exit {done.returncode}); its last lines say where")
     client = image_docker.connect()
-    made = _inspect(client, tags[0])
+    made = find(client, tags[0])
     click.echo(f"{tags[0]}: {made.id}, built in {time.monotonic() - began:.0f} s")
     _print_layers(image_size.layers(client.api.history(made.id)), made.attrs["Size"])
 
 
 @image.command()
 @click.argument("name")
-@_ROOT
+@CHECKOUT
 @click.option("--tag", default="", help="Image to test; default lyftlearn-NAME:latest.")
 @click.argument("arguments", nargs=-1)
 def test(name: str, checkout: Path, tag: str, arguments: tuple[str, ...]) -> None:
     """Run tests/images for NAME; further ARGUMENTS, after `--`, go to pytest. The exit code is pytest's."""
     root = checkout.resolve()
-    _directory(root, name)
+    directory_of(root, name)
     files = sorted(str(path.relative_to(root)) for path in root.glob(f"tests/images/test_{name}_*.py"))
     if not files:
         raise click.UsageError(f"{root} has no tests/images/test_{name}_*.py")
-    _inspect(image_docker.connect(), tag or tag_of(name))
+    find(image_docker.connect(), tag or tag_of(name))
     # Here nothing may be skipped: that the image is missing is known by now.
     environ = {**os.environ, "LYFTLEARN_TEST_IMAGES": "required", f"LYFTLEARN_TEST_IMAGE_{name.upper()}": tag or tag_of(name)}
     sys.exit(subprocess.run([sys.executable, "-m", "pytest", *files, *arguments], cwd=root, env=environ, check=False).returncode)
@@ -116,16 +92,16 @@ def test(name: str, checkout: Path, tag: str, arguments: tuple[str, ...]) -> Non
 
 @image.command()
 @click.argument("name")
-@_ROOT
+@CHECKOUT
 @click.option("--tag", default="", help="Image to measure; default lyftlearn-NAME:latest.")
 @click.option("--top", default=15, show_default=True, help="How many packages to show.")
 @click.option("--check", is_flag=True, help="Exit 1 when images/NAME/budget.json is exceeded.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def size(name: str, checkout: Path, tag: str, top: int, check: bool, as_json: bool) -> None:
     """Print each layer's share of the image, and the packages that dominate it."""
-    directory = _directory(checkout.resolve(), name)
+    directory = directory_of(checkout.resolve(), name)
     client = image_docker.connect()
-    made = _inspect(client, tag or tag_of(name))
+    made = find(client, tag or tag_of(name))
     layers = image_size.layers(client.api.history(made.id))
     total = made.attrs["Size"]
     printed = client.containers.run(
@@ -164,14 +140,14 @@ def _print_layers(layers: list[image_size.Layer], total: int) -> None:
 
 @image.command()
 @click.argument("name")
-@_ROOT
+@CHECKOUT
 @click.option("--upgrade", is_flag=True, help="Move every package to its newest version.")
 def lock(name: str, checkout: Path, upgrade: bool) -> None:
     """Resolve each .in file of images/NAME again, and write the lock with hashes beside it. Needs uv on PATH.
 
     The lock holds for amd64 and arm64: the two are resolved apart, and must agree.
     """
-    for source in sorted(_directory(checkout.resolve(), name).glob("*.in")):
+    for source in sorted(directory_of(checkout.resolve(), name).glob("*.in")):
         target = source.with_suffix(".txt")
         pinned = "" if upgrade or not target.is_file() else target.read_text()
         made = {machine: _resolve(source, machine, pinned) for machine in ("x86_64", "aarch64")}

@@ -14,7 +14,7 @@ from typing import Any
 import click
 import pytest
 
-from lyftlearn_entrypoint.cli.image import tag_of
+from lyftlearn_entrypoint.cli.image_common import tag_of
 from lyftlearn_entrypoint.cli.image_docker import connect
 
 REQUIRED = os.environ.get("LYFTLEARN_TEST_IMAGES") == "required"
@@ -51,18 +51,21 @@ LEFT_OUT = pytest.StashKey[str]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: "list[pytest.Item]") -> None:
-    mine = [item for item in items if item.path.parent == Path(__file__).parent and item.get_closest_marker("image")]
-    why = missing("base") if mine else ""
-    if not why:
+    mine = [(item, name) for item in items for mark in item.iter_markers("image") for name in mark.args or ("base",)]
+    lacking = {name: why for name in {name for _, name in mine} if (why := missing(name))}
+    if not lacking:
         return
     if REQUIRED:
-        raise pytest.UsageError(f"LYFTLEARN_TEST_IMAGES=required, and {why}")
+        raise pytest.UsageError("LYFTLEARN_TEST_IMAGES=required, and " + "; ".join(sorted(lacking.values())))
+    out = {id(item): lacking[name] for item, name in mine if name in lacking}
     if os.environ.get("CI") == "true":
-        config.hook.pytest_deselected(items=mine)
-        items[:] = [item for item in items if item not in mine]
-        config.stash[LEFT_OUT] = f"tests/images: {len(mine)} tests left out: {why}"
-    for item in mine:
-        item.add_marker(pytest.mark.skip(reason=why))
+        gone = [item for item in items if id(item) in out]
+        config.hook.pytest_deselected(items=gone)
+        items[:] = [item for item in items if id(item) not in out]
+        config.stash[LEFT_OUT] = f"tests/images: {len(gone)} tests left out: {'; '.join(sorted(set(lacking.values())))}"
+    for item in items:
+        if id(item) in out:
+            item.add_marker(pytest.mark.skip(reason=out[id(item)]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -71,7 +74,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "image: runs containers of a built image")
+    config.addinivalue_line("markers", "image(*names): runs containers of these built images, default base")
 
 
 class Container:
@@ -143,6 +146,18 @@ def client() -> "Iterator[Any]":
 def base(client: Any) -> str:
     """The id of the base image: every test of a session runs the same bytes."""
     return str(client.images.get(tag("base")).id)
+
+
+@pytest.fixture(scope="session")
+def distributed(client: Any) -> str:
+    """The id of the image with Spark."""
+    return str(client.images.get(tag("distributed")).id)
+
+
+@pytest.fixture(scope="session")
+def dl(client: Any) -> str:
+    """The id of the deep learning image."""
+    return str(client.images.get(tag("dl")).id)
 
 
 @pytest.fixture
