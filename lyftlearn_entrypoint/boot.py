@@ -7,7 +7,18 @@ import posix
 import time
 
 from lyftlearn_entrypoint import command as commands
-from lyftlearn_entrypoint.context import CHANNEL, CONTEXTS, KUBERNETES, LOCAL, PROCESSING, STUDIO, Context, detect, processing_outputs
+from lyftlearn_entrypoint.context import (
+    CHANNEL,
+    CONTEXTS,
+    KUBERNETES,
+    LOCAL,
+    PROCESSING,
+    STUDIO,
+    TRAINING,
+    Context,
+    detect,
+    processing_outputs,
+)
 from lyftlearn_entrypoint.errors import StartError
 from lyftlearn_entrypoint.files import Files
 from lyftlearn_entrypoint.launch import Host, Inputs, Launch, plan, steps_of
@@ -45,6 +56,10 @@ class Start:
 
     def run(self) -> int:
         try:
+            if self.process.argv == ["executor"]:
+                from lyftlearn_entrypoint import executor
+
+                executor.run(self.process, self.files)  # comes back where the image has no Spark
             with self.process.terminable():
                 launch, settings = self.prepare()
                 self.apply(launch, settings)
@@ -130,8 +145,21 @@ class Start:
             return
         self.program = self.process.locate(name, self.process.environ.get("PATH"), host.user if switch else None)
 
+    def look(self, settings: Settings, inputs: Inputs) -> None:
+        """What some images ask of the machine: its shared memory, and a training job's hosts. No network."""
+        if settings["shared_memory_min"] and not self.kernel:
+            from lyftlearn_entrypoint.adapt import memory
+
+            inputs.warnings = memory.lacking(settings["shared_memory_min"], self.files, self.context.name)
+        if settings["torch_hosts"] != "off" and self.context.name == TRAINING:
+            from lyftlearn_entrypoint.adapt import hosts
+
+            inputs.hosts = hosts.read(self.files, settings["torch_hosts"], self.process.environ.get("LD_LIBRARY_PATH", ""))
+
     def fetch(self, settings: Settings) -> Inputs:
         inputs = Inputs()
+        if settings.steps() != ():
+            self.look(settings, inputs)
         if self.context.name == PROCESSING and "user" in self.steps:
             inputs.outputs = processing_outputs(self.files)
         if not any(step in self.steps for step in ("credentials", "environment", "hyperparameters", "statsd")):

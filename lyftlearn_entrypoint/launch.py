@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lyftlearn_entrypoint.adapt.hosts import Hosts
     from lyftlearn_entrypoint.adapt.identity import User
     from lyftlearn_entrypoint.command import Command
     from lyftlearn_entrypoint.context import Context
@@ -48,7 +49,7 @@ def steps_of(context: "Context", settings: "Settings") -> "tuple[str, ...]":
 class Inputs:
     """What was fetched. None means that the step was off, had nothing to do, or failed where that is allowed."""
 
-    __slots__ = ("environment", "gateway", "hyperparameters", "outputs", "own_hyperparameters", "secrets")
+    __slots__ = ("environment", "gateway", "hosts", "hyperparameters", "outputs", "own_hyperparameters", "secrets", "warnings")
 
     def __init__(self) -> None:
         self.secrets: list[Secret] | None = None
@@ -56,7 +57,9 @@ class Inputs:
         self.hyperparameters: Document | None = None
         self.own_hyperparameters: dict[str, str] | None = None
         self.gateway: tuple[str, int] | None = None  # numeric address and port
+        self.hosts: Hosts | None = None  # a training job's, where torch is to be told of them
         self.outputs: list[str] = []  # a processing job's output directories
+        self.warnings: list[str] = []  # about the machine
 
 
 class Host:
@@ -164,6 +167,7 @@ def plan(
     """
     launch = Launch(command, host.user)
     launch.switch = switch
+    launch.warnings += inputs.warnings
     environment = Environment(environ, settings.keep)
     ran: set[str] = set()
 
@@ -193,6 +197,8 @@ def plan(
             if not any(name in environment.variables for name in group):
                 for name, value in group.items():
                     environment.fill(name, value, "metrics gateway")
+    if inputs.hosts is not None:
+        inputs.hosts.fill(environment, launch.notes, launch.warnings)
     if switch:
         ran.add("user")
         launch.owned = [*OWNED, *inputs.outputs]

@@ -220,6 +220,16 @@ def _seconds(value: str) -> str:
     return "" if 0 < number <= 86400 else ascii(value) + " is not a number of seconds between 0 and 86400"
 
 
+def _size(value: str) -> str:
+    from lyftlearn_entrypoint.adapt.memory import parse_size
+
+    try:
+        parse_size(value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 _CHECKS: "dict[str, Callable[[str], str]]" = {
     "context": _context,
     "steps": _steps,
@@ -232,6 +242,8 @@ _CHECKS: "dict[str, Callable[[str], str]]" = {
     "s3": _s3,
     "address": _address,
     "relay": _one_of("auto", "on", "off"),
+    "switch": _one_of("auto", "on", "off"),
+    "size": _size,
     "user": _user,
     "seconds": _seconds,
     "log": _one_of("text", "json"),

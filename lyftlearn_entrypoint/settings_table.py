@@ -51,6 +51,11 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
      "Relay on 127.0.0.1:8125: `auto`, `on` or `off`."),
     ("user", "user", "", "user",
      "Who runs the program in a job: `name`, `uid` or `uid:gid`."),
+    ("torch_hosts", "switch", "off", "",
+     "Whether a training job tells torch of its hosts, with a PyTorchJob's variables: `auto` where it has several, `on`, `off`; the "
+     "image `dl` has `auto` (docs/deep-learning.md)."),
+    ("shared_memory_min", "size", "", "",
+     "Warn at start where `/dev/shm` is smaller, such as `512M`; the image `dl` has `1G` (docs/deep-learning.md)."),
     ("deadline", "seconds", "60", "",
      "Seconds for everything before exec, all tries included."),
     ("log", "log", "text", "",

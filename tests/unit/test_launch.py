@@ -132,6 +132,8 @@ EVERYTHING = {
     "statsd_gateway": "g:1",
     "statsd_relay": "off",
     "user": "worker",
+    "torch_hosts": "auto",
+    "shared_memory_min": "64m",
     "train_command": "python",
     "serve_command": "python",
     "command": "python",
