@@ -1,5 +1,6 @@
 """Serves the screening model: GET /ping, POST /invocations with {"instances": [[30 numbers], ...]}. Ends cleanly on SIGTERM."""
 
+import hmac
 import json
 import os
 import signal
@@ -9,9 +10,13 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from statsd.defaults.env import statsd
 
 MODEL_DIR = Path(os.environ.get("MODEL_DIR", "/opt/ml/model"))
+HOST = os.environ.get("HOST", "0.0.0.0")  # noqa: S104 (whoever calls it is outside the container)
 PORT = int(os.environ.get("PORT", "8080"))
+REGION = os.environ["screening.region"]  # noqa: SIM112
+KEY = os.environ["CREDENTIALS_PHI_KEY"].encode()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -30,7 +35,13 @@ class Handler(BaseHTTPRequestHandler):
         except (KeyError, TypeError, ValueError) as error:
             self.answer(400, {"error": str(error)})
             return
-        self.answer(200, {"predictions": self.model["model"].predict_proba(kept)[:, 1].tolist()})
+        with statsd.timer("screening.predict"):
+            predictions = self.model["model"].predict_proba(kept)[:, 1].tolist()
+        for value in predictions:
+            statsd.incr("screening.positive" if value > 0.5 else "screening.negative")
+        # Signed, so that a result in a patient's file can be traced to this service.
+        signature = hmac.new(KEY, json.dumps(predictions).encode(), "sha256").hexdigest()
+        self.answer(200, {"predictions": predictions, "region": REGION, "signature": signature})
 
     def answer(self, status, document):
         body = json.dumps(document).encode()
@@ -46,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main():
     Handler.model = joblib.load(MODEL_DIR / "model.joblib")
-    server = ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
+    server = ThreadingHTTPServer((HOST, PORT), Handler)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     print(f"serving on port {PORT}", flush=True)
     server.serve_forever()

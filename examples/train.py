@@ -1,4 +1,4 @@
-"""Trains the screening model. Written years ago for a pod: secrets and settings are variables, hyperparameters a mounted ConfigMap."""
+"""Trains the screening model. Written years ago for a pod: secrets and settings are variables and mounted files."""
 
 import hashlib
 import json
@@ -17,10 +17,12 @@ from statsd.defaults.env import statsd
 
 MODEL_DIR = Path(os.environ.get("MODEL_DIR", "/opt/ml/model"))
 HYPERPARAMETERS = Path(os.environ.get("HYPERPARAMETERS_PATH", "/etc/hyperparameters"))
+SECRETS = Path(os.environ.get("SECRETS_PATH", "/etc/credentials"))
 
 
-def hyperparameters():
-    return {path.name: path.read_text() for path in HYPERPARAMETERS.iterdir() if not path.name.startswith("..")}
+def mounted(directory):
+    """What a ConfigMap or a Secret holds: a file per key."""
+    return {path.name: path.read_text() for path in directory.iterdir() if not path.name.startswith("..")}
 
 
 def fingerprint(pairs):
@@ -38,10 +40,12 @@ def column(name):
 def main():
     secrets = {name: value for name, value in os.environ.items() if name.startswith(("CREDENTIALS_", "WAREHOUSE_"))}
     settings = {name: value for name, value in os.environ.items() if name.lower().startswith("screening")}
-    given = hyperparameters()
+    files = mounted(SECRETS)
+    given = mounted(HYPERPARAMETERS)
 
     # What the team always relied on; a KeyError here is how it noticed that a pod was not set up.
     assert all(secrets[name] for name in ("CREDENTIALS_REGISTRY_TOKEN", "WAREHOUSE_PASSWORD", "CREDENTIALS_PHI_KEY"))
+    assert files["phi_key"] == secrets["CREDENTIALS_PHI_KEY"]
     port = int(secrets["CREDENTIALS_DATABASE_PORT"])
     verify = json.loads(secrets["CREDENTIALS_DATABASE_TLS"])
     region = os.environ["screening.region"]  # noqa: SIM112
@@ -73,6 +77,7 @@ def main():
     joblib.dump({"model": model, "low": low, "high": high, "weight": weight}, MODEL_DIR / "model.joblib")
     report = {
         "secrets": fingerprint(secrets),
+        "secret_files": fingerprint(files),
         "variables": fingerprint(settings),
         "hyperparameters": fingerprint(given),
         "read": {"port": port > 0, "verify": verify, "region": region, "consent": len(consent), "banner": len(banner)},

@@ -27,7 +27,7 @@ class Child:
             )
 
     def port(self, seconds: float = 60.0) -> int:
-        """The port it listens on at 127.0.0.1. Raises DidNotStart after `seconds`, or as soon as the process ends."""
+        """The port it listens on. Raises DidNotStart after `seconds`, or as soon as the process ends."""
         assert self.process.stdout is not None
         pipe = self.process.stdout.fileno()
         end = time.monotonic() + seconds

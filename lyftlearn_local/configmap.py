@@ -1,4 +1,4 @@
-"""The layout of a ConfigMap volume, as the kubelet's AtomicWriter writes it (Kubernetes 1.32, pkg/volume/util/atomic_writer.go)."""
+"""The layout of a ConfigMap or Secret volume, as the kubelet writes it (Kubernetes 1.32, pkg/volume/util/atomic_writer.go)."""
 
 import time
 

@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass, field
 
 from lyftlearn_local import configmap, limits
-from lyftlearn_local.platform import ACCOUNT, REGION, ROLE
+from lyftlearn_local.platform import ACCOUNT, BUCKET, REGION, ROLE
 
 TRAINING, PROCESSING, TRANSFORM = limits.TRAINING, limits.PROCESSING, limits.TRANSFORM
 ENDPOINT, STUDIO = limits.ENDPOINT, limits.STUDIO
@@ -26,7 +26,7 @@ _GRACE = {TRAINING: 120.0, PROCESSING: 120.0, TRANSFORM: 120.0, ENDPOINT: 30.0, 
 class Container:
     """`files` are absolute paths to bytes, `links` to their targets; all of it lies below a directory in `private`.
 
-    `reason_file` is where the program says why it failed, '' where nobody reads one. `passed` is what went through an API, for limits.
+    `reason_file` is where the program says why it failed, '' where nobody reads one. `entrypoint` stands for the image's, where not empty.
     """
 
     context: str
@@ -39,17 +39,26 @@ class Container:
     directories: list[str] = field(default_factory=list)
     private: list[str] = field(default_factory=list)
     reason_file: str = ""
+    entrypoint: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Passed:
-    """What a user passes to the API (or puts into the pod): variables, hyperparameters, and the command."""
+    """What a user passes to the API (or puts into the pod): variables, hyperparameters, and the command.
+
+    `entrypoint` is the API's ContainerEntrypoint where it takes the image's place. `outputs` are the directories that a processing job
+    uploads. `secrets` are the files of a pod's Secret volume, which is mounted at `secrets_dir`.
+    """
 
     environment: dict[str, str]
     hyperparameters: dict[str, str]
     command: list[str]
     tuning: bool = False
+    entrypoint: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    secrets: dict[str, bytes] = field(default_factory=dict)
+    secrets_dir: str = ""
 
 
 def violations(context: str, passed: Passed) -> "list[limits.Violation]":
@@ -72,7 +81,7 @@ def contain(context: str, job: str, passed: Passed, base: "dict[str, str]", hype
 
     `hyperparameters_dir` is the old ConfigMap mount path. `bind_port` is a free TCP port, for contexts that serve.
     """
-    made = Container(context, job, list(passed.command), {**base}, _GRACE[context])
+    made = Container(context, job, list(passed.command), {**base}, _GRACE[context], entrypoint=list(passed.entrypoint))
     if context in (TRAINING, PROCESSING, TRANSFORM, ENDPOINT, STUDIO):
         made.private = ["/opt/ml"]
         made.environ["AWS_REGION"] = base.get("AWS_REGION", REGION)
@@ -156,8 +165,19 @@ def _training(made: Container, passed: Passed, hyperparameters_dir: str, bind_po
 def _processing(made: Container, passed: Passed, hyperparameters_dir: str, bind_port: int) -> None:
     _job(made)
     application: dict[str, object] = {"ImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/lyftlearn:local"}
+    if passed.entrypoint:
+        application["ContainerEntrypoint"] = passed.entrypoint
     if passed.command:
         application["ContainerArguments"] = passed.command
+    s3 = f"s3://{BUCKET}/{made.job}/output/output-"
+    outputs = [
+        {
+            "OutputName": f"output-{number}",
+            "AppManaged": False,
+            "S3Output": {"LocalPath": path, "S3Uri": s3 + str(number), "S3UploadMode": "EndOfJob"},
+        }
+        for number, path in enumerate(passed.outputs, 1)
+    ]
     cluster = {"InstanceCount": 1, "InstanceType": _INSTANCE, "VolumeSizeInGB": 30, "VolumeKmsKeyId": None}
     made.files["/opt/ml/config/processingjobconfig.json"] = _json(
         {
@@ -166,14 +186,14 @@ def _processing(made: Container, passed: Passed, hyperparameters_dir: str, bind_
             "AppSpecification": application,
             "Environment": passed.environment,
             "ProcessingInputs": [],
-            "ProcessingOutputConfig": {"Outputs": [], "KmsKeyId": None},
+            "ProcessingOutputConfig": {"Outputs": outputs, "KmsKeyId": None},
             "ProcessingResources": {"ClusterConfig": cluster},
             "RoleArn": ROLE,
             "StoppingCondition": {"MaxRuntimeInSeconds": 86400},
         }
     )
     made.files["/opt/ml/config/resourceconfig.json"] = _json({"current_host": "algo-1", "hosts": ["algo-1"]})
-    made.directories = ["/opt/ml/processing", "/opt/ml/output"]
+    made.directories = ["/opt/ml/processing", "/opt/ml/output", *passed.outputs]
     made.reason_file = "/opt/ml/output/message"
 
 
@@ -228,11 +248,16 @@ def _kubernetes(made: Container, passed: Passed, hyperparameters_dir: str, bind_
         KUBERNETES_PORT_443_TCP_PORT="443",
         KUBERNETES_PORT_443_TCP_ADDR=service,
     )
-    if passed.hyperparameters and hyperparameters_dir:
-        made.private.append(hyperparameters_dir)
-        files, links = configmap.layout(hyperparameters_dir, {k: v.encode() for k, v in passed.hyperparameters.items()})
-        made.files.update(files)
-        made.links.update(links)
+    mounted = {
+        hyperparameters_dir: {name: value.encode() for name, value in passed.hyperparameters.items()},
+        passed.secrets_dir: passed.secrets,
+    }
+    for directory, values in mounted.items():
+        if directory and values:
+            made.private.append(directory)
+            files, links = configmap.layout(directory, values)
+            made.files.update(files)
+            made.links.update(links)
 
 
 def _local(made: Container, passed: Passed, hyperparameters_dir: str, bind_port: int) -> None:

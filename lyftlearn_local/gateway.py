@@ -1,6 +1,11 @@
-"""A StatsD gateway that counts what it receives, and a sidecar that passes everything on to it, as a pod has one."""
+"""A StatsD gateway that counts what it receives, and a sidecar that passes everything on to it, as a pod has one.
+
+Run as a script, `python gateway.py HOST PORT [OWN PORT]` is that sidecar, for a pod of containers: it prints a line when it listens.
+Standard library only, so that any image's Python runs it.
+"""
 
 import socket
+import sys
 import threading
 from collections import Counter
 
@@ -28,21 +33,22 @@ class Counts:
 
 
 class _Receiver:
-    """A UDP socket on 127.0.0.1 and the thread that reads it. `port` 0 lets the kernel choose; OSError when a port is taken."""
+    """A UDP socket on `host` and the thread that reads it. `port` 0 lets the kernel choose; OSError when a port is taken."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-            self.socket.bind(("127.0.0.1", port))
+            self.socket.bind((host, port))
         except OSError:
             self.socket.close()
             raise
+        self.host = host
         self.port: int = self.socket.getsockname()[1]
         # A datagram from this socket is ours: it says that all before it has been read, since a loopback socket keeps the order.
         self._marker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._marker.bind(("127.0.0.1", 0))
-        self._marker_port: int = self._marker.getsockname()[1]
+        self._marker.bind((host, 0))
+        self._marker_address = self._marker.getsockname()
         self._seen = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -51,7 +57,7 @@ class _Receiver:
     def _read(self) -> None:
         while True:
             data, sender = self.socket.recvfrom(_LARGEST)
-            if sender[1] != self._marker_port:
+            if sender != self._marker_address:
                 self.received(data)
                 continue
             self._seen.set()
@@ -62,7 +68,7 @@ class _Receiver:
         """Returns when everything that was sent before this call has been read."""
         self._seen.clear()
         while not self._seen.is_set():  # a marker may be dropped where the socket's buffer is full
-            self._marker.sendto(b"", ("127.0.0.1", self.port))
+            self._marker.sendto(b"", (self.host, self.port))
             self._seen.wait(0.5)
 
     def stop(self) -> None:
@@ -80,10 +86,10 @@ class _Receiver:
 class Gateway(_Receiver):
     """The metrics gateway."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         self._lock = threading.Lock()
         self._forget()
-        super().__init__(port)
+        super().__init__(port, host)
 
     def _forget(self) -> None:
         self._datagrams = 0
@@ -116,11 +122,11 @@ class Sidecar(_Receiver):
 
     PORT = 8125  # what every StatsD client takes when nothing else is said
 
-    def __init__(self, gateway_port: int, port: int = PORT) -> None:
-        self._to = ("127.0.0.1", gateway_port)
+    def __init__(self, gateway_port: int, port: int = PORT, gateway_host: str = "127.0.0.1") -> None:
+        self._to = (gateway_host, gateway_port)
         self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            super().__init__(port)
+            super().__init__(port, "127.0.0.1")
         except OSError:
             self._out.close()
             raise
@@ -131,3 +137,9 @@ class Sidecar(_Receiver):
     def stop(self) -> None:
         super().stop()
         self._out.close()
+
+
+if __name__ == "__main__":
+    sidecar = Sidecar(int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else Sidecar.PORT, sys.argv[1])
+    print(f"sidecar: listening on {sidecar.host}:{sidecar.port}", flush=True)
+    threading.Event().wait()

@@ -24,6 +24,18 @@ def private_mounts() -> bool:
     return done.returncode == 0
 
 
+def lay_out(made: Container, root: Path) -> None:
+    """Writes what a container finds, directories, files and links, below `root`, which stands for its /."""
+    for path in (*made.private, *made.directories):
+        (root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    for path, data in made.files.items():
+        place = root / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    for path, target in made.links.items():
+        (root / path.lstrip("/")).symlink_to(target)
+
+
 class Ended:
     """How a program ended. `code` is the exit code, 128 + n after signal n, as a shell shows it."""
 
@@ -82,14 +94,7 @@ class Job:
         made.environ.setdefault("HOME", str(self.home))
         if not self._mounts and (made.private or made.files):
             made.environ["LYFTLEARN_ROOT"] = str(self.root)
-        for path in (*made.private, *made.directories):
-            self.real(path).mkdir(parents=True, exist_ok=True)
-        for path, data in made.files.items():
-            place = self.real(path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
-        for path, target in made.links.items():
-            self.real(path).symlink_to(target)
+        lay_out(made, self.root)
 
     def start(self, stdin: "int | None" = subprocess.DEVNULL, stdout: "int | IO[bytes] | None" = None) -> None:
         """Starts the program, our direct child. `stdout` takes stdout; stderr stays ours. Raises OSError."""

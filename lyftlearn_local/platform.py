@@ -1,4 +1,4 @@
-"""The embedded platform: AWS by moto, the real Confidant, a StatsD gateway and a credentials endpoint, all on 127.0.0.1."""
+"""The embedded platform: AWS by moto, the real Confidant, a StatsD gateway and a credentials endpoint, all on one address."""
 
 import os
 import shutil
@@ -37,10 +37,19 @@ class Platform:
     """Started by `with Platform() as platform` (or start and stop). Nothing outlives it, also when this process is killed.
 
     `confidant` False leaves Confidant out (a second less, and no virtual environment to build). `say` gets a line where it takes time.
-    Raises children.DidNotStart and confidant.venv.CannotBuild.
+    `host` is the address, one of this machine's, on which all of it listens, and on no other.
+    Raises children.DidNotStart and confidant.venv.CannotBuild; OSError where this machine does not have the address.
     """
 
-    def __init__(self, say: Callable[[str], None], confidant: bool = True, cache: "Path | None" = None, gateway_port: int = 0) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        confidant: bool = True,
+        cache: "Path | None" = None,
+        gateway_port: int = 0,
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.host = host
         self._say = say
         self._wants_confidant = confidant
         self._cache = cache
@@ -74,16 +83,18 @@ class Platform:
         self.directory = Path(tempfile.mkdtemp(prefix="lyftlearn-platform-"))
         self._stops.append(lambda: shutil.rmtree(self.directory, ignore_errors=True))
         plain = {name: value for name, value in environ.items() if not name.startswith(("AWS_", "PYTHON", "LYFTLEARN_"))}
-        plain.update(AWS_ACCESS_KEY_ID="server", AWS_SECRET_ACCESS_KEY="server", AWS_DEFAULT_REGION=REGION, NO_PROXY="127.0.0.1")
-        serve = str(Path(__file__).resolve().parent / "moto_process.py")
-        moto = Child("moto", [sys.executable, "-I", serve], plain, self.log("moto"))
-        self._stops.append(moto.stop)
-        self.gateway = Gateway(self._gateway_port)
+        plain.update(AWS_ACCESS_KEY_ID="server", AWS_SECRET_ACCESS_KEY="server", AWS_DEFAULT_REGION=REGION)
+        plain.update(NO_PROXY=self.host, no_proxy=self.host)
+        self.gateway = Gateway(self._gateway_port, self.host)  # the first to listen: it says at once when that cannot be
         self._stops.append(self.gateway.stop)
-        self.aws_url = f"http://127.0.0.1:{moto.port()}"
+        serve = str(Path(__file__).resolve().parent / "moto_process.py")
+        moto = Child("moto", [sys.executable, "-I", serve, self.host], plain, self.log("moto"))
+        self._stops.append(moto.stop)
+        self.aws_url = f"http://{self.host}:{moto.port()}"
         self.client("s3").create_bucket(Bucket=BUCKET)
         self._role()
-        self.link_local = LinkLocal(self._mint, _LIFETIME, {"/statsd": lambda: self.gateway.counts().facts()})
+        pages: dict[str, Callable[[], object]] = {"/statsd": lambda: self.gateway.counts().facts()}
+        self.link_local = LinkLocal(self._mint, _LIFETIME, pages, self.host)
         self._stops.append(self.link_local.stop)
         if python is not None:
             self._confidant(python, plain)
@@ -147,9 +158,9 @@ class Platform:
             "STATSD_PORT": "9",  # discard (RFC 863): its own metrics would land at whoever listens on 8125, a pod's sidecar for one
         }
         serve = str(Path(venv.__file__).resolve().parent / "serve.py")
-        server = Child("Confidant", [str(python), "-I", serve], {**environ, **settings}, self.log("confidant"))
+        server = Child("Confidant", [str(python), "-I", serve, self.host], {**environ, **settings}, self.log("confidant"))
         self._stops.append(server.stop)
-        url = f"http://127.0.0.1:{server.port()}"
+        url = f"http://{self.host}:{server.port()}"
         self.confidant = Confidant(url, self.client("kms"), REGION, AUTH_KEY, AUTH_CONTEXT, BLIND_KEY)
         self._stops.append(self.confidant.close)
 
@@ -158,8 +169,8 @@ class Platform:
         names = {
             "AWS_REGION": REGION,
             "AWS_ENDPOINT_URL": self.aws_url,
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": self.link_local.full_uri,
-            "LYFTLEARN_STATSD_GATEWAY": f"127.0.0.1:{self.gateway.port}",
+            **self.link_local.variables,
+            "LYFTLEARN_STATSD_GATEWAY": f"{self.host}:{self.gateway.port}",
         }
         if service:
             names["LYFTLEARN_CONFIDANT_URL"] = self.confidant.url

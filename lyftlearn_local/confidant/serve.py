@@ -1,4 +1,4 @@
-"""Serves the real Confidant 7.0.0 on 127.0.0.1. Runs inside Confidant's own virtual environment, never imported by ours.
+"""Serves the real Confidant 7.0.0 on the address of its argument. Runs in Confidant's own virtual environment, never imported by ours.
 
 The port is the kernel's choice; it is told on stdout as one JSON line. The server ends when its stdin ends, so it never outlives
 the process that holds the other end of the pipe.
@@ -53,7 +53,7 @@ def main() -> None:
     from confidant.app import create_app  # makes its DynamoDB table: DYNAMODB_CREATE_TABLE
     from werkzeug.serving import make_server
 
-    server = make_server("127.0.0.1", 0, create_app(), threaded=True)
+    server = make_server(sys.argv[1], 0, create_app(), threaded=True)
     print(json.dumps({"port": server.socket.getsockname()[1]}), flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     while os.read(0, 4096):

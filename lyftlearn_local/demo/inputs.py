@@ -58,7 +58,7 @@ def hyperparameters() -> "dict[str, Any]":
 
 
 class Secrets:
-    """Credentials in Confidant, and the variables that the cluster's webhook would have made of them."""
+    """Credentials in Confidant, and the variables and files that the cluster would have made of them."""
 
     def __init__(self, confidant: Confidant, service: str) -> None:
         database: dict[str, Value] = {
@@ -73,7 +73,9 @@ class Secrets:
         blind = confidant.blind_credential(sealed, {"group": service}, name="phi")
         confidant.service(service, plain, [blind])
         self.injected: dict[str, str] = {}
+        self.files: dict[str, bytes] = {}  # of a Secret volume: by the stored key, without a prefix
         for prefix, pairs in (("CREDENTIALS_", database), ("WAREHOUSE_", warehouse), ("CREDENTIALS_", sealed)):
             for name, value in pairs.items():
                 text = value if isinstance(value, str) else str(value).lower()  # 5439, true: as JSON writes them
                 self.injected[prefix + name.upper()] = text
+                self.files[name] = text.encode()

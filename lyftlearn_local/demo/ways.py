@@ -3,6 +3,7 @@
 import http.client
 import json
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,30 +12,19 @@ from typing import Any
 from lyftlearn_local import artifacts, container
 from lyftlearn_local.container import Container, Passed, contain
 from lyftlearn_local.demo.clock import start_seconds
+from lyftlearn_local.demo.compare import Seen, sha256
 from lyftlearn_local.demo.inputs import Secrets
-from lyftlearn_local.gateway import Counts
 from lyftlearn_local.job import Job
 from lyftlearn_local.platform import Platform
 from lyftlearn_local.run import free_port, pod_sidecar, text
 
-_CONFIGMAP = "/etc/hyperparameters"
-_POD_MODEL = "/opt/model"
-_METRICS = "screening."  # what the program's metrics begin with
+CONFIGMAP, SECRETS = "/etc/hyperparameters", "/etc/credentials"
+POD_MODEL = "/opt/model"
+METRICS = "screening."  # what the program's metrics begin with
 
 
 class Failed(Exception):
     """A way that did not come to its end; the text says how it ended."""
-
-
-class Seen:
-    """What was seen of one run: its report, what it printed, what it counted, how long its start took (seconds, or None)."""
-
-    def __init__(self, report: "dict[str, Any]", printed: str, counts: Counts, start: "float | None", artifacts: "list[str]") -> None:
-        self.report = report
-        self.printed = printed
-        self.counts = counts
-        self.start = start
-        self.artifacts = artifacts
 
 
 class Scene:
@@ -61,12 +51,8 @@ class Scene:
         self.say = say
 
     def pod(self, command: "list[str]", environment: "dict[str, str]", hyperparameters: "dict[str, Any]") -> Container:
-        """A pod of the old cluster: values injected, ConfigMap mounted. Its image has an entrypoint that finds nothing to do."""
-        injected = {**environment, **self.secrets.injected, "MODEL_DIR": _POD_MODEL}
-        passed = Passed(injected, {name: text(value) for name, value in hyperparameters.items()}, command)
-        made = contain(container.KUBERNETES, "screening-7d9c5", passed, dict(self.base), _CONFIGMAP, 0)
-        made.private.append(_POD_MODEL)
-        return made
+        """See `pod`."""
+        return pod(self.secrets, self.base, command, environment, hyperparameters)
 
     def pointers(self) -> "dict[str, str]":
         return {**self.base, **self.platform.pointers(self.service)}
@@ -74,9 +60,10 @@ class Scene:
     def job(self, made: Container, launcher: "list[str] | None" = None) -> Job:
         job = Job(made, self.launcher if launcher is None else launcher, self.mounts, self.say)
         if not self.mounts:  # the program cannot see /opt/ml: tell it by the variables that its authors gave it
-            model = _POD_MODEL if made.context == container.KUBERNETES else "/opt/ml/model"
+            model = POD_MODEL if made.context == container.KUBERNETES else "/opt/ml/model"
             made.environ["MODEL_DIR"] = str(job.real(model))
-            made.environ["HYPERPARAMETERS_PATH"] = str(job.real(_CONFIGMAP))
+            made.environ["HYPERPARAMETERS_PATH"] = str(job.real(CONFIGMAP))
+            made.environ["SECRETS_PATH"] = str(job.real(SECRETS))
         return job
 
     def finish(self, job: Job, log: Path) -> "tuple[str, float | None]":
@@ -91,37 +78,66 @@ class Scene:
         return log.read_text(), start
 
 
+def pod(
+    secrets: Secrets, base: "dict[str, str]", command: "list[str]", environment: "dict[str, str]", hyperparameters: "dict[str, Any]"
+) -> Container:
+    """A pod of the old cluster: values injected, ConfigMap and Secret mounted. Its image's entrypoint finds nothing to do."""
+    injected = {**environment, **secrets.injected, "MODEL_DIR": POD_MODEL}
+    strings = {name: text(value) for name, value in hyperparameters.items()}
+    passed = Passed(injected, strings, command, secrets=secrets.files, secrets_dir=SECRETS)
+    made = contain(container.KUBERNETES, "screening-7d9c5", passed, dict(base), CONFIGMAP, 0)
+    made.private.append(POD_MODEL)
+    return made
+
+
+def left(directory: Path) -> "tuple[dict[str, Any], str]":
+    """What train.py leaves: its report, and the digest of its model."""
+    return json.loads((directory / "report.json").read_text()), sha256((directory / "model.joblib").read_bytes())
+
+
+def fetch_model(platform: Platform, address: str, directory: Path) -> None:
+    """Unpacks the model.tar.gz at `address` (s3://...) into `directory`, as SageMaker does before it starts a server."""
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    with tempfile.TemporaryFile() as archive:
+        platform.client("s3").download_fileobj(bucket, key, archive)
+        archive.seek(0)
+        with tarfile.open(fileobj=archive) as packed:
+            # The safe filter, where this Python has it (3.10.12, 3.11.4 and later); the archive is our own either way.
+            packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            packed.extractall(directory)  # noqa: S202
+
+
 def as_pod(scene: Scene, environment: "dict[str, str]", hyperparameters: "dict[str, Any]") -> Seen:
     """(a) As a Kubernetes pod would have it."""
     made = scene.pod(["python", str(scene.examples / "train.py")], environment, hyperparameters)
     with pod_sidecar(scene.platform, scene.say) as told, scene.job(made) as job:
         made.environ.update(told)
         printed, start = scene.finish(job, job.root / "stdout")
-        report = json.loads((job.real(_POD_MODEL) / "report.json").read_text())
-    counts, others = scene.platform.gateway.take().only(_METRICS)
+        report, model = left(job.real(POD_MODEL))
+    counts, others = scene.platform.gateway.take().only(METRICS)
     if others:  # 8125 is where any program of this machine may send
         scene.say(f"{others} lines at 127.0.0.1:8125 came from other programs on this machine, and are left out")
-    return Seen(report, printed, counts, start, [])
+    return Seen(report, printed, counts, start, model)
 
 
 def as_training_job(scene: Scene, staged: "dict[str, str]") -> Seen:
     """(b) As a SageMaker training job: nothing passed but the addresses of the staged documents."""
-    passed = Passed(dict(staged), {}, ["python", str(scene.examples / "train.py")])
+    passed = Passed({**staged, "LYFTLEARN_CREDENTIALS_DIR": SECRETS}, {}, ["python", str(scene.examples / "train.py")])
     refused = container.violations(container.TRAINING, passed)
     if refused:
         raise Failed("the API would refuse: " + refused[0].line)
-    made = contain(container.TRAINING, "screening-train", passed, scene.pointers(), _CONFIGMAP, 0)
+    made = contain(container.TRAINING, "screening-train", passed, scene.pointers(), CONFIGMAP, 0)
     with scene.job(made) as job:
         printed, start = scene.finish(job, job.root / "stdout")
-        report = json.loads((job.real("/opt/ml/model") / "report.json").read_text())
-        left = artifacts.upload(scene.platform.client("s3"), scene.platform.bucket, made.job, job.root)
-    return Seen(report, printed, scene.platform.gateway.take(), start, left)
+        report, model = left(job.real("/opt/ml/model"))
+        uploaded = artifacts.upload(scene.platform.client("s3"), scene.platform.bucket, made.job, job.root)
+    return Seen(report, printed, scene.platform.gateway.take(), start, model, uploaded)
 
 
 def as_notebook(scene: Scene, staged: "dict[str, str]") -> Seen:
     """(c) From a cell. The notebook server is Studio's own and does not pass through the entrypoint; the kernel does."""
-    passed = Passed({}, {}, ["python", "-m", "lyftlearn_local.demo.notebook"])
-    made = contain(container.STUDIO, "screening-notebook", passed, scene.pointers(), _CONFIGMAP, 0)
+    passed = Passed({"LYFTLEARN_CREDENTIALS_DIR": SECRETS}, {}, ["python", "-m", "lyftlearn_local.demo.notebook"])
+    made = contain(container.STUDIO, "screening-notebook", passed, scene.pointers(), CONFIGMAP, 0)
     with scene.job(made, []) as job:
         # Studio leaves hyperparameters off by itself; this team's notebooks want them.
         kernel = {**staged, "LYFTLEARN_STEPS": "credentials,environment,hyperparameters,statsd"}
@@ -138,22 +154,17 @@ def as_notebook(scene: Scene, staged: "dict[str, str]") -> Seen:
         seen = json.loads(result.read_text())
         if seen["stderr"]:
             scene.say("the kernel wrote to stderr: " + seen["stderr"].strip()[:500])
-        report = json.loads((job.real("/opt/ml/model") / "report.json").read_text())
-    return Seen(report, seen["stdout"], scene.platform.gateway.take(), seen["start"], [])
+        report, model = left(job.real("/opt/ml/model"))
+    return Seen(report, seen["stdout"], scene.platform.gateway.take(), seen["start"], model)
 
 
 def serve(scene: Scene, model: str, environment: "dict[str, str]", rows: "list[list[float]]") -> "tuple[list[float], str]":
     """The model that the job wrote, from S3, served in a pod. Gives its predictions and how the server ended. Raises Failed."""
     port = free_port()
-    made = scene.pod(["python", str(scene.examples / "serve.py")], {**environment, "PORT": str(port)}, {})
-    with scene.job(made) as job:
-        archive = job.root / "model.tar.gz"
-        bucket, _, key = model.removeprefix("s3://").partition("/")
-        scene.platform.client("s3").download_file(bucket, key, str(archive))
-        with tarfile.open(archive) as packed:
-            # The safe filter, where this Python has it (3.10.12, 3.11.4 and later); the archive is our own either way.
-            packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-            packed.extractall(job.real(_POD_MODEL))  # noqa: S202
+    made = scene.pod(["python", str(scene.examples / "serve.py")], {**environment, "HOST": "127.0.0.1", "PORT": str(port)}, {})
+    with pod_sidecar(scene.platform, scene.say) as told, scene.job(made) as job:
+        made.environ.update(told)
+        fetch_model(scene.platform, model, job.real(POD_MODEL))
         with (job.root / "stdout").open("wb") as sink:
             job.start(stdout=sink)
         _ready(job, port)
