@@ -1,141 +1,94 @@
-"""`lyftlearn image`: build, test and measure the images below images/. BuildKit through the docker program, all else through the SDK."""
+"""`lyftlearn image`: build, test and look into the images below images/. BuildKit through the docker program, all else through the SDK."""
 
 from __future__ import annotations
 
-import json
+import importlib
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
-from lyftlearn_entrypoint import __version__
-from lyftlearn_entrypoint.cli import image_docker, image_size
-from lyftlearn_entrypoint.cli.image_common import CHECKOUT, directory_of, find, tag_of
+from lyftlearn_entrypoint.cli import image_build, image_docker, image_size
+from lyftlearn_entrypoint.cli.image_common import CHECKOUT, TAG, directory_of, find, tag_of
+
+# Command -> module; the command has its own name there. Each is imported when it is asked for.
+ELSEWHERE = {
+    "size": "lyftlearn_entrypoint.cli.image_size",
+    "reproduce": "lyftlearn_entrypoint.cli.image_reproduce",
+    "sbom": "lyftlearn_entrypoint.cli.image_sbom",
+    "scan": "lyftlearn_entrypoint.cli.image_scan",
+    "footprint": "lyftlearn_entrypoint.cli.image_footprint",
+    "push": "lyftlearn_entrypoint.cli.image_push",
+    "merge": "lyftlearn_entrypoint.cli.image_merge",
+}
 
 
-@click.group()
+class _Commands(click.Group):
+    """The commands of this module, and those of modules that are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.commands, *ELSEWHERE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        command = getattr(importlib.import_module(ELSEWHERE[cmd_name]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands)
 def image() -> None:
-    """Build, test and measure the images."""
+    """Build, test and measure the images, and look into them."""
 
 
 @image.command()
 @click.argument("name")
 @CHECKOUT
 @click.option("--tag", "tags", multiple=True, help="Name of the image, repeatable; default lyftlearn-NAME:latest.")
-@click.option("--base-image", default="", help="What it is built FROM; default as its Dockerfile says.")
-@click.option(
-    "--ca",
-    envvar="SSL_CERT_FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="PEM bundle that package indices are trusted by, during the build only.",
-)
-@click.option("--pip-config", envvar="PIP_CONFIG_FILE", type=click.Path(dir_okay=False, path_type=Path), help="pip.conf, likewise.")
-@click.option("--network", default="", help="Network of the build's steps: `host` where a proxy listens on loopback.")
+@image_build.inputs
 @click.option("--no-cache", is_flag=True, help="Make every layer again.")
-@click.option("--progress", type=click.Choice(["auto", "plain", "tty"]), default="auto", show_default=True)
-def build(
-    name: str,
-    checkout: Path,
-    tags: tuple[str, ...],
-    base_image: str,
-    ca: Path | None,
-    pip_config: Path | None,
-    network: str,
-    no_cache: bool,
-    progress: str,
-) -> None:
+@click.option("--sbom", type=click.Path(file_okay=False, path_type=Path), help="Also write the bill of materials and the licences there.")
+def build(name: str, checkout: Path, tags: tuple[str, ...], sbom: Path | None, **options: Any) -> None:
     """Build images/NAME with BuildKit, its progress shown, and print its layers."""
     root = checkout.resolve()
     directory_of(root, name)
-    docker = image_docker.choose(image_docker.programs(dict(os.environ)))
-    arguments = {"VERSION": __version__, "REVISION": image_docker.revision(root)}
-    if base_image:
-        arguments["BASE_IMAGE"] = base_image
-    if os.environ.get("SOURCE_DATE_EPOCH"):
-        arguments["SOURCE_DATE_EPOCH"] = os.environ["SOURCE_DATE_EPOCH"]
-    secrets = {key: path.resolve() for key, path in (("ca", ca), ("pip", pip_config)) if path and path.is_file()}
-    options = [f"--progress={progress}"]
-    options += [f"--network={network}"] if network else []
-    options += ["--no-cache"] if no_cache else []
+    client = image_docker.connect()
     tags = tags or (tag_of(name),)
     began = time.monotonic()
-    command = image_docker.build_command(docker, name, tags, arguments, secrets, options)
-    done = subprocess.run(command, cwd=root, env={**os.environ, "DOCKER_BUILDKIT": "1"}, check=False)
-    if done.returncode != 0:
-        raise click.ClickException(f"the build of {name} failed (exit {done.returncode}); its last lines say where")
-    client = image_docker.connect()
-    made = find(client, tags[0])
+    made = image_build.build(client, root, name, tags, **options)
     click.echo(f"{tags[0]}: {made.id}, built in {time.monotonic() - began:.0f} s")
-    _print_layers(image_size.layers(client.api.history(made.id)), made.attrs["Size"])
+    image_size.print_layers(image_size.layers(client.api.history(made.id)), made.attrs["Size"])
+    if sbom:
+        from lyftlearn_entrypoint.cli.image_sbom import write
+
+        write(client, made, root, name, sbom)
 
 
 @image.command()
 @click.argument("name")
 @CHECKOUT
-@click.option("--tag", default="", help="Image to test; default lyftlearn-NAME:latest.")
+@TAG
 @click.argument("arguments", nargs=-1)
 def test(name: str, checkout: Path, tag: str, arguments: tuple[str, ...]) -> None:
     """Run tests/images for NAME; further ARGUMENTS, after `--`, go to pytest. The exit code is pytest's."""
     root = checkout.resolve()
     directory_of(root, name)
-    files = sorted(str(path.relative_to(root)) for path in root.glob(f"tests/images/test_{name}_*.py"))
-    if not files:
+    own = sorted(str(path.relative_to(root)) for path in root.glob(f"tests/images/test_{name}_*.py"))
+    if not own:
         raise click.UsageError(f"{root} has no tests/images/test_{name}_*.py")
+    # What holds for each image, and is run for the one that LYFTLEARN_TEST_CONTENT_OF names.
+    shared = sorted(str(path.relative_to(root)) for path in root.glob("tests/images/test_content_*.py"))
     find(image_docker.connect(), tag or tag_of(name))
     # Here nothing may be skipped: that the image is missing is known by now.
-    environ = {**os.environ, "LYFTLEARN_TEST_IMAGES": "required", f"LYFTLEARN_TEST_IMAGE_{name.upper()}": tag or tag_of(name)}
-    sys.exit(subprocess.run([sys.executable, "-m", "pytest", *files, *arguments], cwd=root, env=environ, check=False).returncode)
-
-
-@image.command()
-@click.argument("name")
-@CHECKOUT
-@click.option("--tag", default="", help="Image to measure; default lyftlearn-NAME:latest.")
-@click.option("--top", default=15, show_default=True, help="How many packages to show.")
-@click.option("--check", is_flag=True, help="Exit 1 when images/NAME/budget.json is exceeded.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def size(name: str, checkout: Path, tag: str, top: int, check: bool, as_json: bool) -> None:
-    """Print each layer's share of the image, and the packages that dominate it."""
-    directory = directory_of(checkout.resolve(), name)
-    client = image_docker.connect()
-    made = find(client, tag or tag_of(name))
-    layers = image_size.layers(client.api.history(made.id))
-    total = made.attrs["Size"]
-    printed = client.containers.run(
-        made.id, ["-IS", "-c", image_size.MEASURE], entrypoint="/usr/bin/python3", remove=True, network_mode="none", stderr=False
-    )
-    packages = image_size.packages(printed.decode())
-    budget = json.loads((directory / "budget.json").read_text()) if (directory / "budget.json").is_file() else {}
-    over = image_size.over_budget(layers, total, budget)
-    if as_json:
-        facts = {
-            "image": made.id,
-            "bytes": total,
-            "layers": [{"name": layer.name, "bytes": layer.size} for layer in layers],
-            "packages": [{"kind": p.kind, "name": p.name, "version": p.version, "bytes": p.size} for p in packages],
-            "over_budget": over,
-        }
-        click.echo(json.dumps(facts, indent=2))
-    else:
-        _print_layers(layers, total)
-        click.echo()
-        for package in packages[:top]:
-            click.echo(f"{image_size.megabytes(package.size):>10}  {package.kind:<8}  {package.name} {package.version}")
-    for line in over:
-        click.echo(f"lyftlearn image: {line}", err=True)
-    if check and not budget:
-        raise click.UsageError(f"{directory} has no budget.json to check against")
-    if check and over:
-        sys.exit(1)
-
-
-def _print_layers(layers: list[image_size.Layer], total: int) -> None:
-    for layer in layers:
-        click.echo(f"{image_size.megabytes(layer.size):>10}  {layer.size / max(total, 1):>5.1%}  {layer.name}")
-    click.echo(f"{image_size.megabytes(total):>10}          in all, unpacked")
+    environ = {**os.environ, "LYFTLEARN_TEST_IMAGES": "required", "LYFTLEARN_TEST_CONTENT_OF": name}
+    environ[f"LYFTLEARN_TEST_IMAGE_{name.upper()}"] = tag or tag_of(name)
+    command = [sys.executable, "-m", "pytest", *own, *shared, *arguments]
+    sys.exit(subprocess.run(command, cwd=root, env=environ, check=False).returncode)
 
 
 @image.command()

@@ -1,7 +1,7 @@
 """Containers of the images, run by a real Docker Engine. Without an engine, or without the image, each test is skipped by name.
 
-LYFTLEARN_TEST_IMAGES=required (set by `lyftlearn image test`, and by scripts/test in CI) makes that a failure; `none` leaves the tests
-out, and the summary says so.
+LYFTLEARN_TEST_IMAGES=required (set by `lyftlearn image test`) makes that a failure; names of images, with commas, require those and leave
+the tests of others out; `none` leaves all of them out. The summary says what was left out.
 """
 
 import os
@@ -17,8 +17,7 @@ import pytest
 from lyftlearn_entrypoint.cli.image_common import tag_of
 from lyftlearn_entrypoint.cli.image_docker import connect
 
-REQUIRED = os.environ.get("LYFTLEARN_TEST_IMAGES") == "required"
-NONE = os.environ.get("LYFTLEARN_TEST_IMAGES") == "none"
+WANTED = os.environ.get("LYFTLEARN_TEST_IMAGES", "")
 # What a container's log must not hold unless a test expects it.
 ALARMS = re.compile(
     r"Traceback \(most recent call last\)|\[(WARN|FATAL)|lyftlearn-entrypoint: (warning|error)|I have no name", re.IGNORECASE
@@ -54,20 +53,19 @@ LEFT_OUT = pytest.StashKey[str]()
 def pytest_collection_modifyitems(config: pytest.Config, items: "list[pytest.Item]") -> None:
     mine = [(item, name) for item in items for mark in item.iter_markers("image") for name in mark.args or ("base",)]
     names = {name for _, name in mine}
-    lacking = dict.fromkeys(names, "LYFTLEARN_TEST_IMAGES=none") if NONE else {name: why for name in names if (why := missing(name))}
-    if not lacking:
-        return
-    if REQUIRED:
-        raise pytest.UsageError("LYFTLEARN_TEST_IMAGES=required, and " + "; ".join(sorted(lacking.values())))
-    out = {id(item): lacking[name] for item, name in mine if name in lacking}
-    if NONE:
+    chosen = names if WANTED in ("", "required") else {name for name in WANTED.split(",") if name != "none"}
+    lacking = {name: why for name in names & chosen if (why := missing(name))}
+    if lacking and WANTED:
+        raise pytest.UsageError(f"LYFTLEARN_TEST_IMAGES={WANTED}, and " + "; ".join(sorted(lacking.values())))
+    out = {id(item) for item, name in mine if name not in chosen}
+    if out:
         gone = [item for item in items if id(item) in out]
         config.hook.pytest_deselected(items=gone)
         items[:] = [item for item in items if id(item) not in out]
-        config.stash[LEFT_OUT] = f"tests/images: {len(gone)} tests left out: {'; '.join(sorted(set(lacking.values())))}"
-    for item in items:
-        if id(item) in out:
-            item.add_marker(pytest.mark.skip(reason=out[id(item)]))
+        config.stash[LEFT_OUT] = f"tests/images: {len(gone)} tests left out: LYFTLEARN_TEST_IMAGES={WANTED}"
+    for item, name in mine:
+        if name in lacking:
+            item.add_marker(pytest.mark.skip(reason=lacking[name]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""`lyftlearn image` where it needs no engine: which docker program builds, what it is told, what a layer is called, budgets."""
+"""`lyftlearn image` where it needs no engine: which docker program builds, what it is told, what its commands are."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lyftlearn_entrypoint.cli import image_docker, image_size
-from lyftlearn_entrypoint.cli.image import image
+from lyftlearn_entrypoint.cli import image_build, image_docker
+from lyftlearn_entrypoint.cli.image import ELSEWHERE, image
 
 
 def programs(**answers: "tuple[int, str]") -> "image_docker.Run":
@@ -67,46 +67,30 @@ def test_revision_says_when_files_differ_from_the_commit() -> None:
     assert image_docker.revision(Path(), lambda command: (128, "")) == "unknown"
 
 
-@pytest.mark.parametrize(
-    ("created_by", "name"),
-    [
-        ("", "base system"),
-        ("COPY /opt/venv/ /opt/venv/ # buildkit", "COPY /opt/venv/ /opt/venv/"),
-        (
-            "RUN |1 SOURCE_DATE_EPOCH=1 /bin/sh -eu -c apt-get update;  apt-get install -y --no-install-recommends a b; rm x # buildkit",
-            "apt a b",
-        ),
-        ("RUN /bin/sh -c make all # buildkit", "RUN make all # buildkit"),
-        ("/bin/sh -c #(nop) ADD file:1 in / ", "/bin/sh -c #(nop) ADD file:1 in /"),
-    ],
-)
-def test_layer_name(created_by: str, name: str) -> None:
-    assert image_size.layer_name(created_by).strip() == name
-
-
-def test_layers_are_those_with_files_lowest_first() -> None:
-    history = [{"CreatedBy": "ENV A=1", "Size": 0}, {"CreatedBy": "COPY a b # buildkit", "Size": 5}, {"CreatedBy": "", "Size": 7}]
-    assert image_size.layers(history) == [image_size.Layer("base system", 7), image_size.Layer("COPY a b", 5)]
-
-
-def test_over_budget_says_by_how_much() -> None:
-    made = [image_size.Layer("base system", 120_000_000), image_size.Layer("COPY a b", 5_000_001)]
-    assert image_size.over_budget(made, 125_000_001, {"base system": 120_000_000, "total": 126_000_000}) == []
-    assert image_size.over_budget(made, 125_000_001, {"COPY a": 5_000_000, "total": 125_000_000}) == [
-        "COPY a b has 5.0 MB, over its budget of 5.0 MB",
-        "the image has 125.0 MB, over its budget of 125.0 MB",
-    ]
-
-
-def test_packages_are_sorted_by_size() -> None:
-    printed = '[{"kind": "debian", "name": "b", "version": "1", "bytes": 1}, {"kind": "python", "name": "a", "version": "2", "bytes": 9}]'
-    assert [package.name for package in image_size.packages(printed)] == ["a", "b"]
-
-
-@pytest.mark.parametrize("command", ["build", "test", "size", "lock"])
+@pytest.mark.parametrize("command", ["build", "test", "size", "lock", "reproduce", "sbom --to x", "scan"])
 def test_an_unknown_image_is_named_with_those_that_there_are(tmp_path: Path, command: str) -> None:
     (tmp_path / "images/base").mkdir(parents=True)
     (tmp_path / "images/base/Dockerfile").write_text("")
-    done = CliRunner().invoke(image, [command, "bas", "--checkout", str(tmp_path)])
+    done = CliRunner().invoke(image, [*command.split(), "bas", "--checkout", str(tmp_path)])
     assert done.exit_code == 2
     assert "has no images/bas/Dockerfile; it has base" in done.output
+
+
+def test_every_command_is_there() -> None:
+    listed = CliRunner().invoke(image, ["--help"])
+    assert listed.exit_code == 0
+    for name in ("build", "test", "lock", *ELSEWHERE):
+        assert f"\n  {name} " in listed.output
+        asked = CliRunner().invoke(image, [name, "--help"])
+        assert asked.exit_code == 0
+        assert f"Usage: image {name} " in asked.output
+    assert CliRunner().invoke(image, ["nothing"]).exit_code == 2
+
+
+@pytest.mark.parametrize("option", ["--build-arg", "--label"])
+def test_what_is_no_pair_is_refused(option: str) -> None:
+    for text in ("word", "=value", ""):
+        with pytest.raises(click.UsageError, match=f"{option} takes NAME=VALUE"):
+            image_build.pair(option, text)
+    assert image_build.pair(option, "NAME=a=b") == ("NAME", "a=b")
+    assert image_build.pair(option, "NAME=") == ("NAME", "")

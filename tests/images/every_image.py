@@ -1,0 +1,15 @@
+"""Parameters for tests that hold for each image: `@pytest.mark.parametrize("name", EVERY)`, with the image of that name needed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# `lyftlearn image test NAME` tests one image, and may have no other.
+NAMES = (
+    [name]
+    if (name := os.environ.get("LYFTLEARN_TEST_CONTENT_OF"))
+    else sorted(path.parent.name for path in ROOT.glob("images/*/Dockerfile"))
+)
+EVERY = [pytest.param(name, marks=pytest.mark.image(name), id=name) for name in NAMES]

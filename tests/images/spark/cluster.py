@@ -1,0 +1,59 @@
+"""A small Kubernetes cluster: an API server whose pods are containers of the Docker Engine.
+
+    with Cluster(client) as cluster:
+        ... Spark with spark.master k8s://{cluster.api.url}, in containers on cluster.network ...
+
+A driver that runs in a container of its own gets its address by `cluster.place()`. Nothing outside this process is needed but the engine.
+"""
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from tests.images.spark.api import Api
+from tests.images.spark.kubelet import LABEL, Kubelet
+from tests.images.spark.podspec import Network
+from tests.images.spark.store import Object, Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Cluster:
+    """`api` answers, `store` keeps, `kubelet` runs, `network` connects. See each for what a test may turn."""
+
+    def __init__(self, client: Any, tokens: "set[str] | None" = None, certificate: "tuple[Path, Path] | None" = None) -> None:
+        """`tokens`: what the API server takes, anything if empty. `certificate`: PEM files of a chain and its key, for HTTPS.
+
+        The server listens on the network's gateway: a certificate has to hold for that address, or the client for another name.
+        """
+        self.name = "lyftlearn-" + uuid.uuid4().hex[:8]
+        self.store = Store()
+        self.network = Network(client, self.name, {LABEL: self.name})
+        try:
+            self.api = Api(self.store, self.network.gateway, tokens, certificate)
+            host, _, port = self.api.url.partition("://")[2].rpartition(":")
+            service = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+            self.kubelet = Kubelet(client, self.store, self.network, service, self.name)
+        except BaseException:
+            self.network.close()
+            raise
+        self.api.log_of = lambda namespace, name: self.kubelet.log(name)
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.api.stop()
+        self.kubelet.close()
+        self.network.close()
+
+    def place(self, client: Any) -> "tuple[str, dict[str, Any]]":
+        """(an address, options of docker's SDK that put a container there)."""
+        address = self.network.address()
+        return address, {"network": self.network.name, "networking_config": self.network.at(client, address), "network_mode": None}
+
+    def pods(self, selector: str = "") -> "list[Object]":
+        return self.store.find("pods", "", selector)

@@ -1,0 +1,73 @@
+"""The budget of what starts touch: who is over it, and which package did it."""
+
+from typing import Any
+
+from lyftlearn_entrypoint.cli import footprint_budget
+from lyftlearn_entrypoint.cli.footprint_spans import SPAN
+
+
+def row(name: str, **packages: int) -> "dict[str, Any]":
+    named = {name.replace("_", " "): size for name, size in packages.items()}
+    return {"layer": name, "files": len(named), "bytes": sum(named.values()), "packages": named}
+
+
+def start(*rows: "dict[str, Any]", fetched: int = 0, name: str = "train") -> "dict[str, Any]":
+    return {"start": name, "bytes": sum(row["bytes"] for row in rows), "layers": list(rows), "fetched": {"most": {"bytes": fetched}}}
+
+
+BEFORE = start(row("base system", debian_libc6=3_000_000), row("COPY /venv/ /"), fetched=20_000_000)
+BUDGET = footprint_budget.made([BEFORE])
+
+
+def test_a_budget_leaves_some_room() -> None:
+    assert BUDGET == {
+        "train": {
+            "opened": {"base system": 3_200_000},
+            "total": 3_200_000,
+            "fetched": 25_500_000,
+            "packages": {"debian libc6": 3_000_000},
+        }
+    }
+    assert footprint_budget.over([BEFORE], BUDGET) == []
+    assert 20_000_000 + SPAN < 25_500_000
+
+
+def test_the_package_that_grew_is_named() -> None:
+    grown = start(row("base system", debian_libc6=3_300_000, debian_new=100_000))
+    assert footprint_budget.over([grown], BUDGET) == [
+        "train opens 3.4 MB of base system, over its budget of 3.2 MB: debian libc6 (+0.3 MB), debian new (+0.1 MB, new)",
+        "train opens 3.4 MB in all, over its budget of 3.2 MB: debian libc6 (+0.3 MB), debian new (+0.1 MB, new)",
+    ]
+
+
+def test_a_layer_without_a_budget_may_not_be_touched() -> None:
+    """By one byte; the start is within its total."""
+    touched = start(row("base system", debian_libc6=3_000_000), row("COPY /venv/ /", python_numpy=1))
+    assert footprint_budget.over([touched], BUDGET) == [
+        "train opens 0.0 MB of COPY /venv/ /, over its budget of 0.0 MB: python numpy (+0.0 MB, new)"
+    ]
+
+
+def test_what_is_fetched_has_a_budget_of_its_own() -> None:
+    scattered = start(row("base system", debian_libc6=3_000_000), fetched=25_500_001)
+    assert footprint_budget.over([scattered], BUDGET) == [
+        "train has 25.5 MB fetched, over its budget of 25.5 MB: no package grew, so files moved between layers or spans"
+    ]
+
+
+def test_a_start_without_a_budget_is_passed_over() -> None:
+    assert footprint_budget.over([start(row("any", x_y=9), name="other")], BUDGET) == []
+
+
+def test_layers_count_together_for_the_longest_beginning_of_their_names() -> None:
+    budget = {"train": {"opened": {"apt ": 10, "apt g++": 100}, "total": 1000, "fetched": 0}}
+    found = start(row("apt python3", a_b=6), row("apt java", c_d=5), row("apt g++ libc", e_f=100))
+    assert footprint_budget.over([found], budget) == [
+        "train opens 0.0 MB of apt , over its budget of 0.0 MB: a b (+0.0 MB, new), c d (+0.0 MB, new)"
+    ]
+
+
+def test_the_name_of_a_layer_stays_when_its_step_is_changed() -> None:
+    assert footprint_budget.key("apt ca-certificates libgomp1 python3") == "apt ca-certificates"
+    assert footprint_budget.key("COPY /venv/ /") == "COPY /venv/"
+    assert footprint_budget.key("base system") == "base system"

@@ -1,0 +1,98 @@
+"""The table of starts, this machine's strace, and the command where it needs no engine."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from lyftlearn_entrypoint.cli import footprint_run, footprint_starts
+from lyftlearn_entrypoint.cli.image_footprint import footprint
+from lyftlearn_entrypoint.context import STUDIO, TRAINING, detect
+from lyftlearn_entrypoint.files import Files
+
+
+def test_an_image_has_the_starts_of_those_it_is_built_on() -> None:
+    names = {image: [start.name for start in footprint_starts.of(images)] for image, images in IMAGES.items()}
+    assert names["base"] == ["python", "entrypoint", "train", "fetch", "sklearn", "job", "kernel", "jupyterlab", "serve"]
+    assert names["distributed"] == [*names["base"], "spark"]
+    assert names["dl"] == [*names["base"], "torch"]
+
+
+IMAGES = {"base": ["base"], "distributed": ["distributed", "base"], "dl": ["dl", "base"]}
+
+
+def test_starts_by_name_keep_their_order() -> None:
+    assert [start.name for start in footprint_starts.of(["base"], ("sklearn", "python"))] == ["python", "sklearn"]
+    with pytest.raises(ValueError, match=r"no start spark, trian; there are python, entrypoint"):
+        footprint_starts.of(["base"], ("trian", "spark"))
+
+
+@pytest.mark.parametrize(
+    ("name", "context"), [("train", TRAINING), ("fetch", TRAINING), ("kernel", STUDIO), ("jupyterlab", STUDIO), ("serve", "kubernetes")]
+)
+def test_the_entrypoint_takes_a_start_for_what_it_is(tmp_path: Path, name: str, context: str) -> None:
+    (start,) = footprint_starts.of(["base"], (name,))
+    for path, text in start.files.items():
+        place = tmp_path / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    assert detect(list(start.words), start.environment, Files(str(tmp_path))).name == context
+
+
+def test_programs_of_the_table_can_be_compiled() -> None:
+    for start in footprint_starts.STARTS:
+        for program in (start.until, start.peer):
+            compile(program, start.name, "exec")
+
+
+def test_strace_is_sent_with_its_libraries_and_run_by_its_own_loader(need: Callable[[object, str], None]) -> None:
+    need(shutil.which("strace"), "no strace")
+    tool = footprint_run.tool()
+    assert tool.files["strace"] == Path(shutil.which("strace") or "").read_bytes()
+    listed = subprocess.run(["ldd", shutil.which("strace") or ""], stdout=subprocess.PIPE, text=True, check=False).stdout
+    if "=>" in listed:
+        assert "libc.so.6" in tool.files or any("musl" in name for name in tool.files)
+        assert tool.command[0].startswith("/.lyftlearn-footprint/ld-")
+        assert tool.command[3] == "/.lyftlearn-footprint/strace"
+    # Nobody's data is ever printed: an environment or a document may hold a secret.
+    assert tool.command[tool.command.index("-s") + 1] == "0"
+
+
+def test_a_machine_without_strace_is_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(click.ClickException, match="no strace on PATH: install it"):
+        footprint_run.tool(str(tmp_path / "strace"))
+
+
+def invoke(root: Path, *words: str) -> "tuple[int, str]":
+    done = CliRunner().invoke(footprint, [*words, "--checkout", str(root)], env={"DOCKER_HOST": f"unix://{root}/none.sock"})
+    return done.exit_code, done.output
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "images/base").mkdir(parents=True)
+    (tmp_path / "images/base/Dockerfile").write_text("ARG BASE_IMAGE=debian\nFROM ${BASE_IMAGE}\n")
+    return tmp_path
+
+
+def test_mistakes_are_said_before_anything_runs(checkout: Path) -> None:
+    assert invoke(checkout, "bas")[0] == 2
+    code, said = invoke(checkout, "base", "--start", "spark")
+    assert (code, "no start spark; there are python" in said) == (2, True)
+    code, said = invoke(checkout, "base", "--check")
+    assert (code, "has no footprint.json to check against" in said) == (2, True)
+    code, said = invoke(checkout, "base")
+    assert (code, "no Docker Engine answers" in said) == (1, True)
+
+
+def test_the_committed_budget_is_one() -> None:
+    budget = json.loads((Path(__file__).parents[2] / "images/base/footprint.json").read_text())
+    assert set(budget) <= {start.name for start in footprint_starts.of(["base"])}
+    for limits in budget.values():
+        assert set(limits) == {"opened", "total", "fetched", "packages"}
+        assert sum(limits["packages"].values()) <= limits["total"]
