@@ -232,6 +232,7 @@ _CHECKS: "dict[str, Callable[[str], str]]" = {
     "s3": _s3,
     "address": _address,
     "relay": _one_of("auto", "on", "off"),
+    "tags": _one_of("dogstatsd", "influx", "name"),
     "user": _user,
     "seconds": _seconds,
     "log": _one_of("text", "json"),

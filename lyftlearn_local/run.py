@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lyftlearn_entrypoint.cli.stage import read_document, stage_documents
 from lyftlearn_entrypoint.fetch.staged import ENVIRONMENT, HYPERPARAMETERS
 from lyftlearn_local import artifacts, container, limits
-from lyftlearn_local.gateway import Sidecar
+from lyftlearn_local.gateway import Sidecar, relayed
 from lyftlearn_local.job import Ended, Job, private_mounts
 from lyftlearn_local.platform import BUCKET, SERVICE, Platform
 
@@ -190,7 +190,7 @@ def run(request: Request, environ: "dict[str, str]", say: Say, stdout: "int | No
             difference = job.difference()
             if difference:
                 say(difference)
-            with _signals(job):
+            with _signals(job), relayed():
                 job.start(subprocess.DEVNULL if job.is_job else None, stdout)
                 ended = job.wait(request.stop_after)
             left = _leave(request, job, ended, platform, say)

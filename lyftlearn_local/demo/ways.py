@@ -12,7 +12,7 @@ from lyftlearn_local import artifacts, container
 from lyftlearn_local.container import Container, Passed, contain
 from lyftlearn_local.demo.clock import start_seconds
 from lyftlearn_local.demo.inputs import Secrets
-from lyftlearn_local.gateway import Counts
+from lyftlearn_local.gateway import Counts, relayed
 from lyftlearn_local.job import Job
 from lyftlearn_local.platform import Platform
 from lyftlearn_local.run import free_port, pod_sidecar, text
@@ -112,10 +112,11 @@ def as_training_job(scene: Scene, staged: "dict[str, str]") -> Seen:
         raise Failed("the API would refuse: " + refused[0].line)
     made = contain(container.TRAINING, "screening-train", passed, scene.pointers(), _CONFIGMAP, 0)
     with scene.job(made) as job:
-        printed, start = scene.finish(job, job.root / "stdout")
+        with relayed():
+            printed, start = scene.finish(job, job.root / "stdout")
         report = json.loads((job.real("/opt/ml/model") / "report.json").read_text())
         left = artifacts.upload(scene.platform.client("s3"), scene.platform.bucket, made.job, job.root)
-    return Seen(report, printed, scene.platform.gateway.take(), start, left)
+    return Seen(report, printed, scene.platform.gateway.take().only(_METRICS)[0], start, left)
 
 
 def as_notebook(scene: Scene, staged: "dict[str, str]") -> Seen:
@@ -130,16 +131,17 @@ def as_notebook(scene: Scene, staged: "dict[str, str]") -> Seen:
         order.write_text(json.dumps({"launcher": scene.launcher, "program": program, "kernel_environ": kernel, "result": str(result)}))
         made.argv.append(str(order))
         made.environ["JUPYTER_RUNTIME_DIR"] = str(job.root / "run")  # short: a socket's path has at most 107 bytes (unix(7))
-        with (job.root / "stdout").open("wb") as sink:
-            job.start(stdout=sink)
-        ended = job.wait(120)
+        with relayed():
+            with (job.root / "stdout").open("wb") as sink:
+                job.start(stdout=sink)
+            ended = job.wait(120)
         if ended.code:
             raise Failed(f"notebook: exit code {ended.code}")
         seen = json.loads(result.read_text())
         if seen["stderr"]:
             scene.say("the kernel wrote to stderr: " + seen["stderr"].strip()[:500])
         report = json.loads((job.real("/opt/ml/model") / "report.json").read_text())
-    return Seen(report, seen["stdout"], scene.platform.gateway.take(), seen["start"], [])
+    return Seen(report, seen["stdout"], scene.platform.gateway.take().only(_METRICS)[0], seen["start"], [])
 
 
 def serve(scene: Scene, model: str, environment: "dict[str, str]", rows: "list[list[float]]") -> "tuple[list[float], str]":
