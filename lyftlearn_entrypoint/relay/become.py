@@ -40,6 +40,8 @@ def become(order: "Order") -> None:
         posix.setgroups(order.user.groups)
         posix.setresgid(order.user.gid, order.user.gid, order.user.gid)
         posix.setresuid(order.user.uid, order.user.uid, order.user.uid)
+    since = began(order.program)
+    life = Life(order.line.fileno(), order.program, lambda: survivors(order.root, since), monotonic)
     order.line.send(b"\0")  # ready: the start looks for it, and nobody takes it away
     words = order.line.recv(1 << 16)  # waits until the start knows where the gateway is
     if not words:
@@ -48,8 +50,7 @@ def become(order: "Order") -> None:
     report = Report(order.context, order.tags, monotonic)
     report.start(times)
     gateway = Gateway(order.host, order.port, address, report, monotonic())
-    since = began(order.program)
-    life = Life(order.line.detach(), order.program, lambda: survivors(order.root, since), monotonic)
+    order.line.detach()  # it is the life's to close
     Relay(order.receivers, gateway, life, report).run()
     if order.socket:
         try:

@@ -30,7 +30,6 @@ class Gateway:
         "_last",
         "_look_up",
         "_looked",
-        "_looking",
         "_next",
         "_numeric",
         "_pause",
@@ -39,6 +38,7 @@ class Gateway:
         "_trouble",
         "host",
         "limit",
+        "looking",
         "port",
     )
 
@@ -55,17 +55,21 @@ class Gateway:
         self._socket = _open(self._family)
         self._last = 0  # datagrams in the payload that was sent last
         self._numeric = _is_numeric(host)
-        self._looking = self._trouble = False
+        self.looking = self._trouble = False
         self._pause = _OFTEN
         self._looked = self._next = now
         try:
-            self._connect(address)
-            self._next = now + _SELDOM
+            if address:
+                self._connect(address)
+                self._next = now + _SELDOM
         except OSError:
-            pass  # nobody knows it yet, or there is no route: both are tried again
+            pass  # there is no route: that is tried again, as is a name that nobody knows yet
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
 
     def send(self, payload: bytes, count: int) -> None:
         """Send it, or drop it: this never waits. `count` datagrams of the program's are in it."""
@@ -103,18 +107,18 @@ class Gateway:
 
     def tend(self, now: float) -> None:
         """Where it is time, look the name up, without waiting for the answer. `now` is in seconds. Called while there is traffic only."""
-        if self._trouble and not self._looking:
+        if self._trouble and not self.looking:
             self._next = min(self._next, self._looked + self._pause)
-        if now < self._next or self._looking or (self._numeric and self._address):
+        if now < self._next or self.looking or (self._numeric and self._address):
             return
         self._pause = min(_SELDOM, self._pause * 2) if self._trouble else _OFTEN
-        self._looking, self._trouble = True, False
+        self.looking, self._trouble = True, False
         self._looked, self._next = now, now + _SELDOM
         self.measure()
         try:
             _thread.start_new_thread(self._find, ())
         except RuntimeError:  # a limit on processes: perhaps not the next time
-            self._looking = False
+            self.looking = False
 
     def measure(self) -> None:
         """Ask the kernel for the MTU of the way, which a router may have lowered."""
@@ -140,7 +144,7 @@ class Gateway:
         except (OSError, UnicodeError):
             self._trouble = True
         finally:
-            self._looking = False
+            self.looking = False
 
     def _connect(self, address: str) -> None:
         """Turn to this address. The new socket takes the old one's number in one step, so that nobody who sends has to wait.

@@ -9,7 +9,7 @@ START = "lyftlearn.entrypoint."
 
 
 def line(name: str, value: "int | float", kind: str, context: str, tags: str) -> bytes:
-    """One metric with the context as a tag. `kind` is StatsD's (`c`, `ms`); `tags` is what LYFTLEARN_STATSD_TAGS says that the gateway reads.
+    """One metric with the context as a tag. `kind` is StatsD's (`c`, `ms`); `tags` is the form that the gateway reads (docs/settings.md).
 
     Sources: DogStatsD datagram format ("|#name:value"), Telegraf's StatsD input ("name,tag=value"), etsy's StatsD, which has no tags.
     """
