@@ -1,14 +1,8 @@
 """A StatsD gateway that counts what it receives, and a sidecar that passes everything on to it, as a pod has one."""
 
-import contextlib
 import socket
 import threading
-import time
 from collections import Counter
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # The Prometheus StatsD exporter and etsy's StatsD both take several metrics in one datagram, a line each.
 _LARGEST = 65535
@@ -115,26 +109,6 @@ class Gateway(_Receiver):
             counts = Counts(self._datagrams, sum(self._metrics.values()), self._octets, dict(self._metrics))
             self._forget()
             return counts
-
-
-def _free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-@contextlib.contextmanager
-def relayed(seconds: float = 5.0) -> "Iterator[None]":
-    """Around a job: afterwards waits until its relay has sent all on, which has 8125 until then. A daemon that the job left behind
-    keeps the relay, for which this waits `seconds` at most; a port that is somebody else's is not waited for."""
-    ours = _free(Sidecar.PORT)
-    yield
-    end = time.monotonic() + seconds
-    while ours and not _free(Sidecar.PORT) and time.monotonic() < end:
-        time.sleep(0.01)
 
 
 class Sidecar(_Receiver):

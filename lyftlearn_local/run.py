@@ -20,9 +20,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lyftlearn_entrypoint.cli.stage import read_document, stage_documents
 from lyftlearn_entrypoint.fetch.staged import ENVIRONMENT, HYPERPARAMETERS
 from lyftlearn_local import artifacts, container, limits
-from lyftlearn_local.gateway import Sidecar, relayed
+from lyftlearn_local.gateway import Sidecar
 from lyftlearn_local.job import Ended, Job, private_mounts
 from lyftlearn_local.platform import BUCKET, SERVICE, Platform
+from lyftlearn_local.relayed import relayed
 
 Say = Callable[[str], None]
 

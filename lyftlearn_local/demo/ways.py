@@ -12,9 +12,10 @@ from lyftlearn_local import artifacts, container
 from lyftlearn_local.container import Container, Passed, contain
 from lyftlearn_local.demo.clock import start_seconds
 from lyftlearn_local.demo.inputs import Secrets
-from lyftlearn_local.gateway import Counts, relayed
+from lyftlearn_local.gateway import Counts
 from lyftlearn_local.job import Job
 from lyftlearn_local.platform import Platform
+from lyftlearn_local.relayed import relayed
 from lyftlearn_local.run import free_port, pod_sidecar, text
 
 _CONFIGMAP = "/etc/hyperparameters"
