@@ -4,10 +4,14 @@ import _signal
 import _socket
 import posix
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lyftlearn_entrypoint.relay.leave import Order
+    from lyftlearn_entrypoint.relay.life import Life
 
 NAME = b"lyftlearn-statsd-relay"
 _PRIORITY = -10  # it computes little, and what the kernel has no room for is lost
@@ -16,19 +20,36 @@ _IN_DELETE_SELF = 0x400  # linux/inotify.h: what never happens to /
 
 
 def become(order: "Order") -> None:
-    """Turn this new process into the relay, and serve until nobody needs it. Raises OSError while it is not yet one."""
+    """Turn this new process into the relay, and serve until nobody needs it. Raises OSError while it is not yet one.
+
+    Where the program's end is the container's, everything is made ready first. Elsewhere that can wait until the start is over:
+    nothing is lost meanwhile, and the processor is the start's.
+    """
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())  # what ends the program's group or session is not for us
     posix.setsid()
+    posix.chdir("/")
+    _close_all_but({order.line.fileno(), *(receiver.fileno() for receiver in order.receivers)})
+    from lyftlearn_entrypoint.relay.life import Life, began, survivors
+
+    since = began(order.program)
+    life = Life(order.line.fileno(), order.program, lambda: survivors(order.root, since), time.monotonic)
     if order.last:
         delay_the_end(order.line)
-    posix.chdir("/")
-    _rename()
-    _close_all_but({order.line.fileno(), *(receiver.fileno() for receiver in order.receivers)})
-    # Before the user changes, who need not be able to read our files.
-    from time import monotonic
+        serve = make_ready(order, life)
+        order.line.send(b"\0")  # the start looks for it, and nobody takes it away
+        words = order.line.recv(1 << 16)  # waits until the start knows where the gateway is
+    else:
+        words = order.line.recv(1 << 16)
+        serve = make_ready(order, life)
+    if words:  # else the start has failed
+        serve(words)
 
+
+def make_ready(order: "Order", life: "Life") -> "Callable[[bytes], None]":
+    """Become the program's user. What is given back serves, once it is told what the start knows."""
+    _rename()
+    # Before the user changes, who need not be able to read our files.
     from lyftlearn_entrypoint.relay.gateway import Gateway
-    from lyftlearn_entrypoint.relay.life import Life, began, survivors
     from lyftlearn_entrypoint.relay.loop import Relay
     from lyftlearn_entrypoint.relay.report import Report
 
@@ -40,23 +61,21 @@ def become(order: "Order") -> None:
         posix.setgroups(order.user.groups)
         posix.setresgid(order.user.gid, order.user.gid, order.user.gid)
         posix.setresuid(order.user.uid, order.user.uid, order.user.uid)
-    since = began(order.program)
-    life = Life(order.line.fileno(), order.program, lambda: survivors(order.root, since), monotonic)
-    order.line.send(b"\0")  # ready: the start looks for it, and nobody takes it away
-    words = order.line.recv(1 << 16)  # waits until the start knows where the gateway is
-    if not words:
-        return  # the start has failed
-    address, *times = words.decode().split("\n")
-    report = Report(order.context, order.tags, monotonic)
-    report.start(times)
-    gateway = Gateway(order.host, order.port, address, report, monotonic())
-    order.line.detach()  # it is the life's to close
-    Relay(order.receivers, gateway, life, report).run()
-    if order.socket:
-        try:
-            posix.unlink(order.socket)
-        except OSError:
-            pass  # not ours to take away; the next start does
+
+    def serve(words: bytes) -> None:
+        address, *times = words.decode().split("\n")
+        report = Report(order.context, order.tags, time.monotonic)
+        report.start(times)
+        gateway = Gateway(order.host, order.port, address, report, time.monotonic())
+        order.line.detach()  # it is the life's to close
+        Relay(order.receivers, gateway, life, report).run()
+        if order.socket:
+            try:
+                posix.unlink(order.socket)
+            except OSError:
+                pass  # not ours to take away; the next start does
+
+    return serve
 
 
 def delay_the_end(line: _socket.socket) -> None:

@@ -63,7 +63,7 @@ class Waiting:
         """Serve now, for as long as the program lives, which is what this process is about to become. `address` is the gateway's, or ''.
         `times` are the start's own, which the relay sends.
 
-        False where the relay has ended: it could not become the user.
+        False where the relay has ended.
         """
         self._reap()
         if not self._is_there():
