@@ -1,7 +1,7 @@
 """The start's side of the relay: its sockets, its process, and the one descriptor that the program inherits.
 
-The process is forked before anything is fetched. So it never holds a secret, stays small, and does not inherit the locks of threads
-that hang in a name lookup. It waits until the start says where the gateway is; a start that fails ends it by saying nothing.
+The process is forked before anything is fetched. So it holds nothing that was fetched, stays small, and does not inherit the locks of
+threads that hang in a name lookup. It waits until the start says where the gateway is; a start that fails ends it by saying nothing.
 """
 
 import _socket

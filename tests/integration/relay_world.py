@@ -5,6 +5,7 @@ The fixtures are in relay_fixture.py.
 
 import array
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -35,6 +36,15 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come about in time"
         time.sleep(0.005)
+
+
+def said(process: "subprocess.Popen[bytes]", seconds: float = 20.0) -> str:
+    """The next line of what a process prints; fails where none comes in time, and ends the process."""
+    assert process.stdout is not None
+    if not select.select([process.stdout], [], [], seconds)[0]:
+        process.kill()
+        raise AssertionError("it said nothing in time")
+    return process.stdout.readline().decode().rstrip("\n")
 
 
 class Network:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.relay_world import PORT, Gateway, Network, send, until
+from tests.integration.relay_world import PORT, Gateway, Network, said, send, until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Starter
@@ -209,8 +209,7 @@ def test_a_port_that_is_taken_is_a_sidecars(world: "Starter", gateway: Gateway, 
 )
 def test_no_relay(world: "Starter", network: Network, env: dict[str, str]) -> None:
     with world.popen("sh", "-c", "echo ready; read wait", env=env, stdin=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        assert said(process) == "ready"
         assert network.relays() == []
         assert free(network)
         process.communicate(b"\n")
@@ -243,8 +242,7 @@ def test_the_program_may_not_become_executable_after_all(world: "Starter", netwo
 def test_isolation_has_no_relay(world: "Starter", network: Network) -> None:
     del world.environ["AWS_ACCESS_KEY_ID"]
     with world.popen("sh", "-c", "echo ready; read wait", stdin=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        assert said(process) == "ready"
         until(lambda: network.relays() == [] and free(network))
         _, err = process.communicate(b"\n")
     assert b"network isolation" in err

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.relay_world import Gateway, Inside, Network, until
+from tests.integration.relay_world import Gateway, Inside, Network, said, until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Need, Words
@@ -33,10 +33,7 @@ Say = Callable[[str], None]
 def talking(world: Inside, before: "Words | None" = None, **env: str) -> Iterator[Say]:
     """A program that sends what it is told to."""
     with world.popen(sys.executable, "-I", "-c", TALK, env=env, before=before, stdin=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        if process.stdout.readline() != b"ready\n":
-            raise AssertionError(process.communicate()[1])
+        assert said(process) == "ready"
 
         def say(line: str) -> None:
             assert process.stdin is not None

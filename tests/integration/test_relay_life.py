@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.relay_world import Gateway, Inside, Network, send, until
+from tests.integration.relay_world import Gateway, Inside, Network, said, send, until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Need, Words
@@ -38,14 +38,9 @@ def gone(network: Network) -> None:
     until(lambda: network.relays() == [])
 
 
-def read(process: "subprocess.Popen[bytes]") -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().decode().strip()
-
-
 def test_the_program_is_killed(world: Inside, gateway: Gateway, network: Network) -> None:
     with popen(world, "count('a'); say('ready'); count('b'); os.kill(os.getpid(), signal.SIGKILL)") as process:
-        assert read(process) == "ready"
+        assert said(process) == "ready"
         assert process.wait(10) == -signal.SIGKILL
     assert gateway.wait(2) == ["a:1|c", "b:1|c"]
     gone(network)
@@ -78,7 +73,7 @@ STRIPPED = (
 @pytest.mark.parametrize("worker", [WORKER, STARTED, DAEMON, STRIPPED], ids=["forked", "started", "daemon", "stripped"])
 def test_a_worker_that_outlives_the_program(world: Inside, gateway: Gateway, network: Network, worker: str, end: str) -> None:
     with popen(world, worker + "\nwait('begun')\n" + end) as process:
-        assert read(process) == "working"
+        assert said(process) == "working"
         (world.root / "begun").touch()
         process.wait(10)
         assert gateway.wait(1) == ["early:1|c"]
@@ -103,7 +98,7 @@ os.closerange(3, 1000)
 wait('begun')
 """
     with popen(world, program) as process:
-        workers = [int(read(process)) for _ in range(3)]
+        workers = [int(said(process)) for _ in range(3)]
         os.kill(workers[0], signal.SIGKILL)
         (world.root / "begun").touch()
         process.wait(10)
@@ -116,7 +111,7 @@ wait('begun')
 
 def test_a_program_that_closes_what_it_has_not_opened(world: Inside, gateway: Gateway, network: Network) -> None:
     with popen(world, "os.closerange(3, 1000); say('closed'); wait('go'); count('late')") as process:
-        assert read(process) == "closed"
+        assert said(process) == "closed"
         (world.root / "go").touch()
         assert gateway.wait(1) == ["late:1|c"]
     gone(network)
@@ -126,7 +121,7 @@ def test_a_program_that_becomes_another_without_environment(world: Inside, gatew
     other = TOOLS + "say('other'); wait('go'); count('late')"
     program = f"os.closerange(3, 1000); os.execve(sys.executable, ['python', '-I', '-S', '-c', {other!r}], {{}})"
     with popen(world, program) as process:
-        assert read(process) == "other"
+        assert said(process) == "other"
         (world.root / "go").touch()
         assert gateway.wait(1) == ["late:1|c"]
     gone(network)
@@ -137,7 +132,7 @@ def test_what_is_older_than_the_program_does_not_count(world: Inside, network: N
     script = 'echo before; "$@"; echo after; read wait'
     forced = {"LYFTLEARN_CONTEXT": "sagemaker-training"}
     with world.popen("true", before=["sh", "-c", script, "sh"], env=forced, stdin=subprocess.PIPE) as process:
-        assert (read(process), read(process)) == ("before", "after")
+        assert (said(process), said(process)) == ("before", "after")
         gone(network)
         process.communicate(b"\n")
 
@@ -145,7 +140,7 @@ def test_what_is_older_than_the_program_does_not_count(world: Inside, network: N
 def test_another_containers_process_does_not_count(world: Inside, network: Network) -> None:
     """One that LYFTLEARN_ROOT tells apart."""
     with popen(world, "say('ready'); wait('other-runs')") as process:
-        assert read(process) == "ready"
+        assert said(process) == "ready"
         other = {"LYFTLEARN_CONTEXT": "studio", "LYFTLEARN_ROOT": "/elsewhere", "PATH": world.environ["PATH"]}
         with subprocess.Popen([*network.words, "sleep", "60"], env=other) as sleeper:
             (world.root / "other-runs").touch()
@@ -159,11 +154,11 @@ def test_another_containers_process_does_not_count(world: Inside, network: Netwo
 
 def test_a_second_start_is_served_by_the_first_ones_relay_also_after_the_first(world: Inside, gateway: Gateway, network: Network) -> None:
     with popen(world, "say('first'); wait('first-end')") as first:
-        assert read(first) == "first"
+        assert said(first) == "first"
         until(lambda: len(network.relays()) == 1)
         relay = network.relays()
         with popen(world, "say('second'); wait('go'); count('late')") as second:
-            assert read(second) == "second"
+            assert said(second) == "second"
             (world.root / "first-end").touch()
             first.wait(10)
             (world.root / "go").touch()

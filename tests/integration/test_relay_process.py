@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.relay_world import NAME, Gateway, Inside, Network, send, until
+from tests.integration.relay_world import NAME, Gateway, Inside, Network, said, send, until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Starter, Words
@@ -28,8 +28,7 @@ WAITING = "import socket, sys; print('ready', flush=True); sys.stdin.readline()\
 def running(world: "Starter", network: Network, env: "dict[str, str] | None" = None, **how: Any) -> Iterator[int]:
     """The relay of a program that runs until the block ends."""
     with world.popen(sys.executable, "-I", "-c", WAITING, env=env, stdin=subprocess.PIPE, **how) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        assert said(process) == "ready"
         until(lambda: len(network.relays()) == 1)
         yield network.relays()[0]
         out, _ = process.communicate(b"\n", timeout=30)
@@ -104,9 +103,7 @@ def test_it_runs_as_the_programs_user(open_starter: "Starter", network: Network,
     program = f"import os, sys; print(os.getuid(), flush=True); sys.stdin.readline()\n{send(1)[-1]}"
     env = {"LYFTLEARN_STATSD_SOCKET": "/run/statsd", "LYFTLEARN_USER": "12345:12346"}
     with world.popen(world.words[0], "-I", "-c", program, env=env, stdin=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        assert first == b"12345\n", process.communicate()
+        assert said(process) == "12345"
         until(lambda: len(network.relays()) == 1)
         relay = network.relays()[0]
         assert status(relay, "Uid").split() == ["12345"] * 4
@@ -222,8 +219,7 @@ def test_a_relay_that_is_killed_costs_the_program_nothing(world: "Starter", netw
     """The first process gets a SIGCHLD then, and still no child to wait for."""
     program = WAIT.replace("time.sleep(0.2)", "print('ready', flush=True); sys.stdin.readline(); time.sleep(0.2)")
     with world.popen(sys.executable, "-I", "-c", program, before=first_process, stdin=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        assert said(process) == "ready"
         until(lambda: len(network.relays()) == 1)
         os.kill(network.relays()[0], signal.SIGKILL)
         until(lambda: network.relays() == [])
