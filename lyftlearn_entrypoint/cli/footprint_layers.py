@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from lyftlearn_entrypoint.cli import footprint_exec
-from lyftlearn_entrypoint.cli.footprint_spans import SPAN, Weight
+from lyftlearn_entrypoint.cli.footprint_spans import SMALLEST, SPAN, Weight
 from lyftlearn_entrypoint.cli.image_layers import Saved, deleted
 from lyftlearn_entrypoint.cli.image_size import LEVEL
 
@@ -90,36 +90,39 @@ class _Entry:
 
 
 class Weighed(io.RawIOBase):
-    """A stream that counts its bytes and, when told to, compresses them: `marks` are compressed bytes after each span."""
+    """A stream that counts its bytes and compresses them: all when told to, else until it is clear whether the layer is a small one."""
 
     def __init__(self, stream: IO[bytes], compress: bool) -> None:
         self._stream = stream
-        self._gzip = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS) if compress else None
+        self._all = compress
+        self._gzip: Any = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
         self._compressed = 0
-        self.size = 0
-        self.marks: list[int] = []
+        self._size = 0
+        self._marks: list[int] = []  # compressed bytes after each span
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         # Up to the end of a span, so that its mark stands where it ends.
-        data = self._stream.read(min(len(buffer), SPAN - self.size % SPAN))
+        data = self._stream.read(min(len(buffer), SPAN - self._size % SPAN))
         buffer[: len(data)] = data
-        self.size += len(data)
+        self._size += len(data)
         if self._gzip and data:
             self._compressed += len(self._gzip.compress(data))
-            if self.size % SPAN == 0:
-                self.marks.append(self._compressed)
+            if self._size % SPAN == 0:
+                self._marks.append(self._compressed)
+            if self._compressed >= SMALLEST and not self._all:
+                self._gzip = None
         return len(data)
 
     def weight(self) -> Weight:
         """What the layer weighs, once it was read to its end."""
         if self._gzip is None:
-            return Weight(self.size)
+            return Weight(self._size)
         end = self._compressed + len(self._gzip.flush())
-        whole = self.size // SPAN
-        return Weight(self.size, (*self.marks[:whole], end) if self.size % SPAN else (*self.marks[: whole - 1], end))
+        whole = self._marks if self._size % SPAN else self._marks[:-1]
+        return Weight(self._size, (*whole, end) if self._all else (), end < SMALLEST)
 
 
 def read(chunks: Iterable[bytes], compress: bool = False) -> Image:

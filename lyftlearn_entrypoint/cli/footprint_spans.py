@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SPAN = 4 << 20
-SMALLEST = 10 << 20
+SMALLEST = 10 << 20  # compressed
 PAGE = 4096
 
 # [start, end) in bytes.
@@ -23,10 +23,14 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True)
 class Weight:
-    """A layer's tar: `size` in bytes unpacked; `marks` are compressed bytes at the end of each span, empty where not measured."""
+    """A layer's tar: `size` in bytes unpacked; `marks` are compressed bytes at the end of each span, empty where not measured.
+
+    `eager`: fetched whole, with the pull, since it is smaller than SMALLEST as a registry keeps it.
+    """
 
     size: int
     marks: tuple[int, ...] = ()
+    eager: bool = False
 
     @property
     def spans(self) -> int:
@@ -36,11 +40,6 @@ class Weight:
     def compressed(self) -> int:
         """Bytes as a registry keeps it; 0 where it was not measured."""
         return self.marks[-1] if self.marks else 0
-
-    @property
-    def eager(self) -> bool:
-        """Fetched whole, with the pull. Judged by the compressed size, as SOCI does; where that was not measured by the unpacked one."""
-        return (self.compressed or self.size) < SMALLEST
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What starts of the base image touch: the entrypoint keeps out of the large layers, and the budget holds."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tests.images.conftest import tag
 if TYPE_CHECKING:
     from lyftlearn_entrypoint.cli.footprint_account import Account
 
-pytestmark = pytest.mark.image
+pytestmark = [pytest.mark.image, pytest.mark.skipif(not shutil.which("strace"), reason="no strace on PATH")]
 
 ROOT = Path(__file__).parents[2]
 OWN = "/opt/lyftlearn/lib/lyftlearn_entrypoint/"

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import tarfile
 import uuid
 from pathlib import Path
@@ -20,7 +21,7 @@ from lyftlearn_entrypoint.cli import footprint_layers, footprint_run, footprint_
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.image
+pytestmark = [pytest.mark.image, pytest.mark.skipif(not shutil.which("strace"), reason="no strace on PATH")]
 
 MIB = 1 << 20
 ROOT = Path(__file__).parents[2]

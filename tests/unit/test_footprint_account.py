@@ -1,5 +1,7 @@
 """What a start used of an image: by file, layer and package."""
 
+import random
+
 from lyftlearn_entrypoint.cli.footprint_account import Account, Use, owners
 from lyftlearn_entrypoint.cli.footprint_report import Measured, facts, labels
 from lyftlearn_entrypoint.cli.footprint_spans import Fetched
@@ -61,7 +63,7 @@ def test_each_file_counts_for_the_layer_that_provides_it() -> None:
 
 
 def test_what_is_fetched_is_by_place_in_the_tar() -> None:
-    made = image({f"{number}": bytes(3 * MIB) for number in range(8)})
+    made = image({f"{number}": random.Random(number).randbytes(3 * MIB) for number in range(8)})
     found = Account(made, {"/1": Touch(read=[(0, 1)], mapped=[(0, 3 * MIB)])})
     # It begins behind the first file, at 3 MiB and two headers, and so lies on two spans.
     assert found.parts[0].fetched == (Fetched(1, 4 * MIB, 0), Fetched(2, 8 * MIB, 0))

@@ -112,6 +112,15 @@ def test_compressed_bytes_at_the_end_of_each_span() -> None:
     assert weight.marks[2] - weight.marks[1] < 50_000
 
 
+@pytest.mark.parametrize(("size", "eager"), [(9 << 20, True), (11 << 20, False)])
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_layer_is_small_by_its_compressed_size(size: int, eager: bool, compress: bool) -> None:
+    noise = random.Random(1).randbytes(size)
+    (one,) = image({"noise": noise, "zeros": bytes(20 << 20)}, compress=compress).weights
+    assert one.eager is eager
+    assert bool(one.marks) is compress
+
+
 def test_a_layer_that_ends_with_a_span() -> None:
     for size in (SPAN, 2 * SPAN, 2 * SPAN - 1, 2 * SPAN + 1, 0):
         stream = Weighed(BytesIO(bytes(size)), compress=True)

@@ -54,14 +54,9 @@ def test_a_span_is_fetched_once_and_the_last_is_short() -> None:
 
 
 def test_a_small_layer_is_fetched_whole_whatever_is_touched() -> None:
-    assert fetched(Weight(9 * MIB), []) == Fetched(3, 9 * MIB, 0)
-    assert fetched(Weight(10 * MIB), []) == Fetched(0, 0, 0)
-
-
-def test_small_means_compressed_where_that_is_known() -> None:
-    weight = Weight(12 * MIB, (3 * MIB, 5 * MIB, 9 * MIB))
-    assert weight.eager
-    assert fetched(weight, []) == Fetched(3, 12 * MIB, 9 * MIB)
+    assert fetched(Weight(9 * MIB, eager=True), []) == Fetched(3, 9 * MIB, 0)
+    assert fetched(Weight(12 * MIB, (3 * MIB, 5 * MIB, 9 * MIB), eager=True), [(0, 1)]) == Fetched(3, 12 * MIB, 9 * MIB)
+    assert fetched(Weight(9 * MIB), []) == Fetched(0, 0, 0)
 
 
 def test_compressed_bytes_are_those_of_the_spans() -> None:
