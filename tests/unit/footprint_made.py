@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 EXECUTABLE = 0o755
 
 
-def layer(content: "dict[str, bytes | str | None]") -> bytes:
+def layer(content: "dict[str, bytes | str | None]", behind: int = 0) -> bytes:
     """A layer's tar. Files may all be run.
 
-    A member is its bytes, "-> target" for a symbolic link, "= target" for a hard link, None for a directory.
+    A member is its bytes, "-> target" for a symbolic link, "= target" for a hard link, None for a directory. `behind` are bytes of
+    zeros that follow the archive's end.
     """
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -34,12 +35,12 @@ def layer(content: "dict[str, bytes | str | None]") -> bytes:
             else:
                 member.size = len(data)
             archive.addfile(member, io.BytesIO(data) if isinstance(data, bytes) else None)
-    return made.getvalue()
+    return made.getvalue() + bytes(behind)
 
 
-def saved(*layers: "dict[str, bytes | str | None]") -> "Iterator[bytes]":
+def saved(*layers: "dict[str, bytes | str | None]", behind: int = 0) -> "Iterator[bytes]":
     """What `docker save` prints for an image of these layers, in pieces."""
-    tars = [layer(content) for content in layers]
+    tars = [layer(content, behind) for content in layers]
     digests = ["sha256:" + hashlib.sha256(tar).hexdigest() for tar in tars]
     history = [{"created_by": f"COPY /{number}/ / # buildkit"} for number in range(len(tars))]
     files = {f"{number}/layer.tar": tar for number, tar in enumerate(tars)}

@@ -29,6 +29,10 @@ def test_the_topmost_layer_provides_a_file() -> None:
     assert [(path, file.layer, file.size) for path, file in sorted(made.files.items())] == [("/a", 1, 5), ("/b", 0, 4), ("/c", 2, 1)]
 
 
+def test_what_is_behind_the_archives_end_belongs_to_the_layer_too() -> None:
+    assert read(saved({"a": b"x"}, behind=3 << 20)).weights[0].size == len(layer({"a": b"x"})) + (3 << 20)
+
+
 @pytest.mark.parametrize(
     ("above", "left"),
     [
@@ -66,6 +70,7 @@ def test_links_are_followed_as_the_kernel_does() -> None:
     assert made.file("/srv/all/all/up") == file
     assert made.file("x.so", "/lib") == file
     assert made.file("/lib/../srv") is None
+    assert made.resolve("/loop") == ""
     assert made.resolve("/lib/../srv") == "/usr/srv"  # .. is taken where the link leads
     assert made.file("/loop") is None
     assert made.file("/none") is None
@@ -124,7 +129,7 @@ def test_a_layer_is_small_by_its_compressed_size(size: int, eager: bool, compres
 def test_a_layer_that_ends_with_a_span() -> None:
     for size in (SPAN, 2 * SPAN, 2 * SPAN - 1, 2 * SPAN + 1, 0):
         stream = Weighed(BytesIO(bytes(size)), compress=True)
-        while stream.read(1 << 20):
+        while stream.read(999_983):
             pass
         weight = stream.weight()
         assert (weight.size, len(weight.marks)) == (size, max(weight.spans, 1))
