@@ -46,9 +46,11 @@ def network(client: Any) -> "Iterator[Any]":
     """A bridge whose containers can be reached from this machine, and reach nothing but this machine: no address is masqueraded."""
     options = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
     made = client.networks.create("lyftlearn-test-" + uuid.uuid4().hex[:8], driver="bridge", options=options)
-    made.reload()
-    yield made
-    made.remove()
+    try:
+        made.reload()
+        yield made
+    finally:
+        made.remove()
 
 
 @pytest.fixture(scope="module")

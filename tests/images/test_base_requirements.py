@@ -126,8 +126,10 @@ def hostile(client: Any, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[
     lines = ["hostile==1.0", *(f"{name}=={version}" for name, version in VERSIONS.items())]
     (context / "requirements.txt").write_text("\n".join(lines))
     (context / "platform.yaml").write_text(PLATFORM)
-    yield builds.build(context, {"BASE_IMAGE": builds.on("base", *wheels)}, DOCKERFILE)
-    builds.remove()
+    try:
+        yield builds.build(context, {"BASE_IMAGE": builds.on("base", *wheels)}, DOCKERFILE)
+    finally:
+        builds.remove()
 
 
 def judge(container: Container, context: str, uid: int, said: str = "") -> None:

@@ -172,6 +172,11 @@ class Store:
             self.delete(*key)
         return copy.deepcopy(found)
 
+    def history(self, resource: str) -> "list[Event]":
+        """Everything that has happened to objects of a resource, those that are gone too."""
+        with self._lock:
+            return copy.deepcopy([event for event in self._history if event[2] == resource])
+
     def watch(self, resource: str, namespace: str, selector: str = "", fields: str = "", since: str = "") -> Watch:
         """What happens from now on; before it what is there, or with `since` (a version) what has happened after that."""
         made = Watch(resource, namespace, selector, fields)
