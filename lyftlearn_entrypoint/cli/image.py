@@ -87,7 +87,8 @@ def test(name: str, checkout: Path, tag: str, arguments: tuple[str, ...]) -> Non
     # Here nothing may be skipped: that the image is missing is known by now.
     environ = {**os.environ, "LYFTLEARN_TEST_IMAGES": "required", "LYFTLEARN_TEST_CONTENT_OF": name}
     environ[f"LYFTLEARN_TEST_IMAGE_{name.upper()}"] = tag or tag_of(name)
-    command = [sys.executable, "-m", "pytest", *own, *shared, *arguments]
+    # pytest's own script: `python -m pytest` would put the checkout on sys.path, before the installed wheel.
+    command = [str(Path(sys.executable).with_name("pytest")), *own, *shared, *arguments]
     sys.exit(subprocess.run(command, cwd=root, env=environ, check=False).returncode)
 
 
