@@ -17,7 +17,7 @@ COMMANDS = {
     "stage": ("lyftlearn_entrypoint.cli.stage", "stage"),
     "settings": ("lyftlearn_entrypoint.cli.settings", "settings"),
     "local": ("lyftlearn_entrypoint.cli.local", "local"),
-    "image": ("lyftlearn_entrypoint.cli.image", "image"),
+    "image": ("lyftlearn_entrypoint.cli.image.commands", "image"),
 }
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import click
 import pytest
 
-from lyftlearn_entrypoint.cli.image_common import tag_of
-from lyftlearn_entrypoint.cli.image_docker import connect
+from lyftlearn_entrypoint.cli.image.common import tag_of
+from lyftlearn_entrypoint.cli.image.docker import connect
 
 WANTED = os.environ.get("LYFTLEARN_TEST_IMAGES", "")
 # What a container's log must not hold unless a test expects it.

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lyftlearn_entrypoint.cli import image_size
-from lyftlearn_entrypoint.cli.image_common import lineage
+from lyftlearn_entrypoint.cli.image import size as image_size
+from lyftlearn_entrypoint.cli.image.common import lineage
 from tests.images.conftest import Start, tag
 from tests.images.every_image import EVERY, ROOT
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lyftlearn_entrypoint.cli import image_size
+from lyftlearn_entrypoint.cli.image import size as image_size
 from tests.images.conftest import Start
 
 pytestmark = pytest.mark.image("base", "dl")

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from lyftlearn_entrypoint.cli import footprint_layers, footprint_starts, image_footprint
-from lyftlearn_entrypoint.cli.image_footprint import footprint
+from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers
+from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
+from lyftlearn_entrypoint.cli.image import footprint as image_footprint
+from lyftlearn_entrypoint.cli.image.footprint import footprint
 from tests.images.conftest import tag
 
 if TYPE_CHECKING:
-    from lyftlearn_entrypoint.cli.footprint_account import Account
+    from lyftlearn_entrypoint.cli.footprint.account import Account
 
 pytestmark = [pytest.mark.image, pytest.mark.skipif(not shutil.which("strace"), reason="no strace on PATH")]
 

@@ -6,8 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lyftlearn_entrypoint.cli import image_build, image_docker
-from lyftlearn_entrypoint.cli.image import ELSEWHERE, image
+from lyftlearn_entrypoint.cli.image import build as image_build
+from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image.commands import ELSEWHERE, image
 
 
 def programs(**answers: "tuple[int, str]") -> "image_docker.Run":

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from lyftlearn_entrypoint.cli import image_size
+from lyftlearn_entrypoint.cli.image import size as image_size
 from tests.unit.saved_image import chunks, config, engine_form, tar
 
 

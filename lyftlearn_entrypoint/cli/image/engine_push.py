@@ -11,14 +11,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_entrypoint.cli.image_registry import Registry, TagTaken, needs_token, remedy_of
-from lyftlearn_entrypoint.cli.image_size import megabytes
+from lyftlearn_entrypoint.cli.image.registry import Registry, TagTaken, needs_token, remedy_of
+from lyftlearn_entrypoint.cli.image.size import megabytes
 from lyftlearn_entrypoint.errors import BadDocument, Missing, Refused, StartError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_entrypoint.cli.image_ecr import Login, Tokens
+    from lyftlearn_entrypoint.cli.image.ecr import Login, Tokens
 
 ATTEMPTS = 3
 _EVERY = 10.0  # seconds between two lines about an upload that goes on

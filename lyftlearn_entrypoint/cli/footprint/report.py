@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyftlearn_entrypoint.cli.footprint_spans import PAGE
-from lyftlearn_entrypoint.cli.image_size import megabytes
+from lyftlearn_entrypoint.cli.footprint.spans import PAGE
+from lyftlearn_entrypoint.cli.image.size import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lyftlearn_entrypoint.cli.footprint_account import Account, Part
-    from lyftlearn_entrypoint.cli.footprint_layers import Image
-    from lyftlearn_entrypoint.cli.footprint_spans import Fetched
+    from lyftlearn_entrypoint.cli.footprint.account import Account, Part
+    from lyftlearn_entrypoint.cli.footprint.layers import Image
+    from lyftlearn_entrypoint.cli.footprint.spans import Fetched
 
 # The start that the entrypoint's own part is what others have over.
 BARE = "python"

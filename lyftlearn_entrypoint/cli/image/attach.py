@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lyftlearn_entrypoint.cli.image_registry import INDICES, OCI_INDEX, OCI_MANIFEST, Manifest, Registry, canonical
+from lyftlearn_entrypoint.cli.image.registry import INDICES, OCI_INDEX, OCI_MANIFEST, Manifest, Registry, canonical
 from lyftlearn_entrypoint.errors import BadDocument, BadSettings, Missing
 
 _EMPTY = b"{}"

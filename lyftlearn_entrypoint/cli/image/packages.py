@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_entrypoint.cli import image_jars, image_licences
-from lyftlearn_entrypoint.cli.image_layers import Chunks
+from lyftlearn_entrypoint.cli.image import jars as image_jars
+from lyftlearn_entrypoint.cli.image import licences as image_licences
+from lyftlearn_entrypoint.cli.image.layers import Chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyftlearn_entrypoint.cli import image_docker, image_secrets
-from lyftlearn_entrypoint.cli.image_certificates import Certificates
-from lyftlearn_entrypoint.cli.image_common import CHECKOUT, TAG, directory_of, find, lineage, tag_of
-from lyftlearn_entrypoint.cli.image_layers import Layer, Saved, deleted
+from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image import secrets as image_secrets
+from lyftlearn_entrypoint.cli.image.certificates import Certificates
+from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, lineage, tag_of
+from lyftlearn_entrypoint.cli.image.layers import Layer, Saved, deleted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from lyftlearn_entrypoint.cli.image_secrets import Own
+    from lyftlearn_entrypoint.cli.image.secrets import Own
 
 # What is no secret although it looks like one, for all images: images/scan.json.
 ALLOWED = "scan.json"
@@ -78,7 +79,7 @@ class Scanner:
         self.bytes = 0
 
     def scan(self, saved: Saved) -> list[Finding]:
-        """Every finding, lowest layer first, the config's last. Raises image_layers.Unreadable."""
+        """Every finding, lowest layer first, the config's last. Raises layers.Unreadable."""
         found: dict[tuple[str, str], set[tuple[str, str]]] = {}
         gone: dict[str, list[str]] = {}
         for key, member, archive in saved.files():

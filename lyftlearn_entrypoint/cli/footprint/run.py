@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyftlearn_entrypoint.cli.footprint_trace import CALLS
-from lyftlearn_entrypoint.cli.image_layers import Chunks
+from lyftlearn_entrypoint.cli.footprint.trace import CALLS
+from lyftlearn_entrypoint.cli.image.layers import Chunks
 
 if TYPE_CHECKING:
-    from lyftlearn_entrypoint.cli.footprint_starts import Start
+    from lyftlearn_entrypoint.cli.footprint.starts import Start
 
 PLACE = "/.lyftlearn-footprint"
 _TRACE = "out/trace"

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from lyftlearn_entrypoint.cli import image_tags
-from lyftlearn_entrypoint.cli.image_push import open_repository, say
-from lyftlearn_entrypoint.cli.image_registry import DOCKER_LIST, DOCKER_MANIFEST, INDICES, OCI_INDEX, Manifest, Registry, canonical
+from lyftlearn_entrypoint.cli.image import tags as image_tags
+from lyftlearn_entrypoint.cli.image.push import open_repository, say
+from lyftlearn_entrypoint.cli.image.registry import DOCKER_LIST, DOCKER_MANIFEST, INDICES, OCI_INDEX, Manifest, Registry, canonical
 from lyftlearn_entrypoint.errors import BadDocument, Missing
 
 # An image's entry in an index, and its labels.

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from lyftlearn_entrypoint.cli.image_layers import Saved
+from lyftlearn_entrypoint.cli.image.layers import Saved
 
 
 def stamp(client: Any, image: Any, epoch: int) -> Any:

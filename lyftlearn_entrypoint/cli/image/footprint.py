@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyftlearn_entrypoint.cli import footprint_budget, footprint_layers, footprint_report, footprint_run, footprint_starts, image_docker
-from lyftlearn_entrypoint.cli.footprint_account import Account, owners
-from lyftlearn_entrypoint.cli.footprint_report import BARE, Measured
-from lyftlearn_entrypoint.cli.footprint_trace import Trace
-from lyftlearn_entrypoint.cli.image_common import CHECKOUT, TAG, directory_of, find, lineage, tag_of
-from lyftlearn_entrypoint.cli.image_layers import Unreadable
+from lyftlearn_entrypoint.cli.footprint import budget as footprint_budget
+from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers
+from lyftlearn_entrypoint.cli.footprint import report as footprint_report
+from lyftlearn_entrypoint.cli.footprint import run as footprint_run
+from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
+from lyftlearn_entrypoint.cli.footprint.account import Account, owners
+from lyftlearn_entrypoint.cli.footprint.report import BARE, Measured
+from lyftlearn_entrypoint.cli.footprint.trace import Trace
+from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, lineage, tag_of
+from lyftlearn_entrypoint.cli.image.layers import Unreadable
 
 if TYPE_CHECKING:
-    from lyftlearn_entrypoint.cli.footprint_layers import Image
-    from lyftlearn_entrypoint.cli.footprint_starts import Start
+    from lyftlearn_entrypoint.cli.footprint.layers import Image
+    from lyftlearn_entrypoint.cli.footprint.starts import Start
 
 BUDGET = "footprint.json"
 

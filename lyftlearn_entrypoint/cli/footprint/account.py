@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lyftlearn_entrypoint.cli import footprint_spans
-from lyftlearn_entrypoint.cli.footprint_exec import HEAD
-from lyftlearn_entrypoint.cli.footprint_spans import PAGE, merged
+from lyftlearn_entrypoint.cli.footprint import spans as footprint_spans
+from lyftlearn_entrypoint.cli.footprint.exec import HEAD
+from lyftlearn_entrypoint.cli.footprint.spans import PAGE, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lyftlearn_entrypoint.cli.footprint_layers import File, Image
-    from lyftlearn_entrypoint.cli.footprint_spans import Fetched, Range
-    from lyftlearn_entrypoint.cli.footprint_trace import Touch
+    from lyftlearn_entrypoint.cli.footprint.layers import File, Image
+    from lyftlearn_entrypoint.cli.footprint.spans import Fetched, Range
+    from lyftlearn_entrypoint.cli.footprint.trace import Touch
 
 # The engine mounts its own there.
 _MOUNTED = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}

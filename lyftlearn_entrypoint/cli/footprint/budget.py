@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_entrypoint.cli.footprint_spans import SPAN
-from lyftlearn_entrypoint.cli.image_size import megabytes
+from lyftlearn_entrypoint.cli.footprint.spans import SPAN
+from lyftlearn_entrypoint.cli.image.size import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from lyftlearn_entrypoint.cli import footprint_peer
+from lyftlearn_entrypoint.cli.footprint import peer as footprint_peer
 
 _TRAINING = {
     "TRAINING_JOB_NAME": "footprint",

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lyftlearn_entrypoint import __version__
-from lyftlearn_entrypoint.cli import image_docker
-from lyftlearn_entrypoint.cli.image_common import CHECKOUT, TAG, directory_of, find, tag_of
-from lyftlearn_entrypoint.cli.image_packages import KINDS, Inventory, Package, inventory
+from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, tag_of
+from lyftlearn_entrypoint.cli.image.packages import KINDS, Inventory, Package, inventory
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component

@@ -10,10 +10,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from lyftlearn_entrypoint.cli import image_build, image_docker
-from lyftlearn_entrypoint.cli.image_common import CHECKOUT, TAG, directory_of, find, tag_of
-from lyftlearn_entrypoint.cli.image_layers import Saved
-from lyftlearn_entrypoint.cli.image_stamp import config_of, moment
+from lyftlearn_entrypoint.cli.image import build as image_build
+from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, tag_of
+from lyftlearn_entrypoint.cli.image.layers import Saved
+from lyftlearn_entrypoint.cli.image.stamp import config_of, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

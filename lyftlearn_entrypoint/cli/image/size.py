@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyftlearn_entrypoint.cli import image_docker
-from lyftlearn_entrypoint.cli.image_common import CHECKOUT, TAG, directory_of, find, keeps_manifests, tag_of
+from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, keeps_manifests, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +89,7 @@ def measured(client: Any, image: Any) -> tuple[list[Layer], int]:
 
 def unpacked_layers(chunks: Iterable[bytes]) -> list[Layer]:
     """The layers with files, lowest first, out of `docker save`."""
-    from lyftlearn_entrypoint.cli.image_layers import Saved
+    from lyftlearn_entrypoint.cli.image.layers import Saved
 
     saved, sizes = Saved(chunks), Counter[str]()
     for key, member, _ in saved.files():
@@ -129,7 +129,7 @@ def compressed_layers(chunks: Iterable[bytes], made: list[Layer]) -> list[Layer]
 
     Registries keep what the pushing engine compressed; its gzip differs from zlib by a few percent. Takes half a minute for each GB.
     """
-    from lyftlearn_entrypoint.cli.image_layers import Saved
+    from lyftlearn_entrypoint.cli.image.layers import Saved
 
     saved = Saved(chunks)
     sizes = {}

@@ -12,18 +12,20 @@ from typing import Any
 
 import click
 
-from lyftlearn_entrypoint.cli import image_build, image_docker, image_size
-from lyftlearn_entrypoint.cli.image_common import CHECKOUT, TAG, directory_of, find, tag_of
+from lyftlearn_entrypoint.cli.image import build as image_build
+from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image import size as image_size
+from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, tag_of
 
 # Command -> module; the command has its own name there. Each is imported when it is asked for.
 ELSEWHERE = {
-    "size": "lyftlearn_entrypoint.cli.image_size",
-    "reproduce": "lyftlearn_entrypoint.cli.image_reproduce",
-    "sbom": "lyftlearn_entrypoint.cli.image_sbom",
-    "scan": "lyftlearn_entrypoint.cli.image_scan",
-    "footprint": "lyftlearn_entrypoint.cli.image_footprint",
-    "push": "lyftlearn_entrypoint.cli.image_push",
-    "merge": "lyftlearn_entrypoint.cli.image_merge",
+    "size": "lyftlearn_entrypoint.cli.image.size",
+    "reproduce": "lyftlearn_entrypoint.cli.image.reproduce",
+    "sbom": "lyftlearn_entrypoint.cli.image.sbom",
+    "scan": "lyftlearn_entrypoint.cli.image.scan",
+    "footprint": "lyftlearn_entrypoint.cli.image.footprint",
+    "push": "lyftlearn_entrypoint.cli.image.push",
+    "merge": "lyftlearn_entrypoint.cli.image.merge",
 }
 
 
@@ -64,7 +66,7 @@ def build(name: str, checkout: Path, tags: tuple[str, ...], sbom: Path | None, *
     click.echo(f"{tags[0]}: {made.id}, built in {time.monotonic() - began:.0f} s")
     image_size.print_layers(image_size.layers(client.api.history(made.id)), made.attrs["Size"])
     if sbom:
-        from lyftlearn_entrypoint.cli.image_sbom import write
+        from lyftlearn_entrypoint.cli.image.sbom import write
 
         write(client, made, root, name, sbom)
 

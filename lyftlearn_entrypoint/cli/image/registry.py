@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from lyftlearn_entrypoint.cli.image_ecr import Destination, Tokens
+    from lyftlearn_entrypoint.cli.image.ecr import Destination, Tokens
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"

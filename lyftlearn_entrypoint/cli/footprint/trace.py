@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from lyftlearn_entrypoint.cli.footprint_spans import Range
+    from lyftlearn_entrypoint.cli.footprint.spans import Range
 
 # System calls that touch a file's content, make processes or move positions. `?`: not every machine has it.
 _CHANGING = (

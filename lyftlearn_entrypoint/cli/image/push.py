@@ -14,10 +14,14 @@ from typing import Any
 
 import click
 
-from lyftlearn_entrypoint.cli import image_attach, image_docker, image_ecr, image_engine_push, image_tags
-from lyftlearn_entrypoint.cli.image_common import find, tag_of
-from lyftlearn_entrypoint.cli.image_registry import DOCKER_MANIFEST, Manifest, Registry
-from lyftlearn_entrypoint.cli.image_size import megabytes
+from lyftlearn_entrypoint.cli.image import attach as image_attach
+from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image import ecr as image_ecr
+from lyftlearn_entrypoint.cli.image import engine_push as image_engine_push
+from lyftlearn_entrypoint.cli.image import tags as image_tags
+from lyftlearn_entrypoint.cli.image.common import find, tag_of
+from lyftlearn_entrypoint.cli.image.registry import DOCKER_MANIFEST, Manifest, Registry
+from lyftlearn_entrypoint.cli.image.size import megabytes
 from lyftlearn_entrypoint.errors import BadDocument, BadSettings
 
 

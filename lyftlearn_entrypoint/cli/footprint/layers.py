@@ -14,16 +14,16 @@ import zlib
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
-from lyftlearn_entrypoint.cli import footprint_exec
-from lyftlearn_entrypoint.cli.footprint_spans import SMALLEST, SPAN, Weight
-from lyftlearn_entrypoint.cli.image_layers import Saved, deleted
-from lyftlearn_entrypoint.cli.image_size import LEVEL
+from lyftlearn_entrypoint.cli.footprint import exec as footprint_exec
+from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN, Weight
+from lyftlearn_entrypoint.cli.image.layers import Saved, deleted
+from lyftlearn_entrypoint.cli.image.size import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lyftlearn_entrypoint.cli.footprint_exec import Program
-    from lyftlearn_entrypoint.cli.image_layers import Layer
+    from lyftlearn_entrypoint.cli.footprint.exec import Program
+    from lyftlearn_entrypoint.cli.image.layers import Layer
 
 _LISTS = re.compile(r"\.dist-info/RECORD$|^var/lib/dpkg/info/[^/]+\.list$")
 # A path may go through that many links. Source: path_resolution(7).
@@ -126,7 +126,7 @@ class Weighed(io.RawIOBase):
 
 
 def read(chunks: Iterable[bytes], compress: bool = False) -> Image:
-    """An image out of `docker save`. Compressing takes half a minute for each GB. Raises image_layers.Unreadable."""
+    """An image out of `docker save`. Compressing takes half a minute for each GB. Raises layers.Unreadable."""
     saved = Saved(chunks)
     entries: dict[str, list[_Entry]] = {}
     weights: dict[str, Weight] = {}

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from lyftlearn_entrypoint import __version__
-from lyftlearn_entrypoint.cli import image_docker, image_stamp
-from lyftlearn_entrypoint.cli.image_common import directory_of, epoch_of, find
+from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image import stamp as image_stamp
+from lyftlearn_entrypoint.cli.image.common import directory_of, epoch_of, find
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, replace
 
-from lyftlearn_entrypoint.cli import image_licences
+from lyftlearn_entrypoint.cli.image import licences as image_licences
 
 # A licence's text in a JAR, at the places where archives keep it.
 _TEXT = re.compile(r"^(?:META-INF/)?(?:LICENSE|LICENCE|license|COPYING)[^/]*$")

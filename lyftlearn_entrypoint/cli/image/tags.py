@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lyftlearn_entrypoint.cli.image_registry import Manifest, Registry, TagTaken
+from lyftlearn_entrypoint.cli.image.registry import Manifest, Registry, TagTaken
 from lyftlearn_entrypoint.errors import BadDocument, BadSettings
 
 if TYPE_CHECKING:

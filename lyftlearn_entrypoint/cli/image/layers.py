@@ -16,7 +16,7 @@ import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from lyftlearn_entrypoint.cli.image_size import layer_name
+from lyftlearn_entrypoint.cli.image.size import layer_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
