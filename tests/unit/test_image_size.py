@@ -13,6 +13,7 @@ from tests.unit.saved_image import chunks, config, engine_form, tar
     ("created_by", "name"),
     [
         ("", "base system"),
+        ("COPY / / # buildkit", "base system"),
         ("COPY /opt/venv/ /opt/venv/ # buildkit", "COPY /opt/venv/ /opt/venv/"),
         (
             "RUN |1 SOURCE_DATE_EPOCH=1 /bin/sh -eu -c apt-get update;  apt-get install -y --no-install-recommends a b; rm x # buildkit",

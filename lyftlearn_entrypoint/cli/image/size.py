@@ -99,10 +99,10 @@ def unpacked_layers(chunks: Iterable[bytes]) -> list[Layer]:
 
 def layer_name(created_by: str) -> str:
     """A short name for the step that made a layer: what is installed or copied, not the whole command."""
-    if not created_by:
-        return "base system"
     text = re.sub(r"\s+", " ", created_by)
     copied = re.match(r"COPY (?:--\S+ )*(\S.*?)(?: # buildkit)?$", text)
+    if not created_by or (copied and copied[1] == "/ /"):  # imported, or laid out anew by images/base
+        return "base system"
     if copied:
         return "COPY " + copied[1]
     installed = re.search(r"apt-get install((?: -\S+)*) ([^;&|]+)", text)
