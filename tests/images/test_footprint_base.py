@@ -42,6 +42,16 @@ def test_the_entrypoint_touches_the_system_and_itself_alone(accounts: "dict[str,
     assert [path for path in paths if path.startswith(OWN) and not path.endswith((".pyc", "/start.cpython-311"))] == []
 
 
+HOT = ("COPY /parts/", "COPY /rootfs/")
+
+
+@pytest.mark.parametrize(("start", "more"), [("entrypoint", ()), ("train", ()), ("fetch", ()), ("kernel", ("COPY /venv/",))])
+def test_a_start_reads_the_layers_that_are_cut_for_it(accounts: "dict[str, Account]", start: str, more: "tuple[str, ...]") -> None:
+    """Of the others at most a word: the program that is run, a link's directory."""
+    elsewhere = [use.file for use in accounts[start].uses if not accounts[start].image.layers[use.file.layer].name.startswith((*HOT, *more))]
+    assert sum(file.size for file in elsewhere) < 50_000, [file.path for file in elsewhere]
+
+
 def test_an_entrypoint_with_nothing_to_do_reads_one_file_of_its_own(accounts: "dict[str, Account]") -> None:
     """The bundle. A job's start reads further modules, since it does more."""
     own = {name: [use.file.path for use in accounts[name].uses if use.file.path.startswith(OWN)] for name in ("entrypoint", "fetch")}
