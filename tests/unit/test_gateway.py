@@ -2,15 +2,18 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lyftlearn_local.gateway import Gateway, Sidecar
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 
 class Masquerade:
-    """Passes datagrams on from a socket of its own, each `times` times: the receiver sees its address, as behind a masquerading firewall."""
+    """Passes datagrams on from a socket of its own, each `times` times: the receiver sees that address, as where a firewall masquerades."""
 
     def __init__(self, to: int, times: int = 1) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
