@@ -146,11 +146,15 @@ class Start:
         self.program = self.process.locate(name, self.process.environ.get("PATH"), host.user if switch else None)
 
     def look(self, settings: Settings, inputs: Inputs) -> None:
-        """What some images ask of the machine: its shared memory, and a training job's hosts. No network."""
+        """What some images ask of the machine: its shared memory, and a training job's directory and hosts. No network."""
         if settings["shared_memory_min"] and not self.kernel:
             from lyftlearn_entrypoint.adapt import memory
 
             inputs.warnings = memory.lacking(settings["shared_memory_min"], self.files, self.context.name)
+        if self.context.name == TRAINING and posix.geteuid() != 0:
+            from lyftlearn_entrypoint.adapt import saving
+
+            inputs.warnings += saving.impossible(self.files)
         if settings["torch_hosts"] != "off" and self.context.name == TRAINING:
             from lyftlearn_entrypoint.adapt import hosts
 

@@ -115,7 +115,10 @@ class Account:
 
     @cached_property
     def recompiled(self) -> list[File]:
-        """Sources that were read right after their compiled files: these are stale, and each start compiles the source again."""
+        """Sources that were read right after their compiled files: these are stale, and each start compiles the source again.
+
+        Or the module read itself while it was imported, as torch's configuration does (torch/utils/_config_module.py).
+        """
         files = list(self._files.values())
         return [file for before, file in itertools.pairwise(files) if _source(before.path) == file.path]
 

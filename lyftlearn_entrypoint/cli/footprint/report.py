@@ -116,13 +116,14 @@ def print_start(found: dict[str, Any], top: int) -> None:
         more = f"{over['files']} files, {megabytes(over['bytes'])} opened, {megabytes(over['fetched']['most'])} fetched"
         click.echo(f"    over `python3 -c pass`: {more}")
     if stale := found.get("recompiled"):
-        click.echo(f"    {stale['files']} sources ({megabytes(stale['bytes'])}) were compiled again: their .pyc are stale")
+        told = f"{stale['files']} sources ({megabytes(stale['bytes'])}) were read right after their .pyc"
+        click.echo(f"    {told}: these are stale, or the modules read themselves")
     packages = [(size, name) for row in found["layers"] for name, size in row["packages"].items()]
     for size, name in sorted(packages, key=lambda each: (-each[0], each[1]))[:top]:
         click.echo(f"    {megabytes(size):>10}  {name}")
 
 
-_WIDTHS = (7, 11, 10, 10, 19, 14, 11, 11)
+_WIDTHS = (7, 11, 10, 10, 20, 16, 11, 11)
 
 
 def _numbers(row: dict[str, Any], of_layer: float | None, of_image: float) -> str:

@@ -15,6 +15,7 @@ import click
 from lyftlearn_entrypoint.cli.image import build as image_build
 from lyftlearn_entrypoint.cli.image import docker as image_docker
 from lyftlearn_entrypoint.cli.image import size as image_size
+from lyftlearn_entrypoint.cli.image import testing
 from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, tag_of
 
 # Command -> module; the command has its own name there. Each is imported when it is asked for.
@@ -77,20 +78,27 @@ def build(name: str, checkout: Path, tags: tuple[str, ...], sbom: Path | None, *
 @TAG
 @click.argument("arguments", nargs=-1)
 def test(name: str, checkout: Path, tag: str, arguments: tuple[str, ...]) -> None:
-    """Run tests/images for NAME; further ARGUMENTS, after `--`, go to pytest. The exit code is pytest's."""
+    """Run tests/images for NAME; further ARGUMENTS, after `--`, go to pytest. The exit code is pytest's.
+
+    Its own tests, what holds for each image, and a team's image built on it. What compares it with the image below is left out where
+    that one is not there.
+    """
     root = checkout.resolve()
     directory_of(root, name)
-    own = sorted(str(path.relative_to(root)) for path in root.glob(f"tests/images/test_{name}_*.py"))
-    if not own:
-        raise click.UsageError(f"{root} has no tests/images/test_{name}_*.py")
-    # What holds for each image, and is run for the one that LYFTLEARN_TEST_CONTENT_OF names.
-    shared = sorted(str(path.relative_to(root)) for path in root.glob("tests/images/test_content_*.py"))
-    find(image_docker.connect(), tag or tag_of(name))
-    # Here nothing may be skipped: that the image is missing is known by now.
-    environ = {**os.environ, "LYFTLEARN_TEST_IMAGES": "required", "LYFTLEARN_TEST_CONTENT_OF": name}
-    environ[f"LYFTLEARN_TEST_IMAGE_{name.upper()}"] = tag or tag_of(name)
+    files = testing.files(root, name)
+    client = image_docker.connect()
+    find(client, tag or tag_of(name))
+
+    def there(wanted: str) -> bool:
+        try:
+            find(client, wanted)
+        except click.ClickException:
+            return False
+        return True
+
+    environ = testing.environment(root, name, tag, os.environ, there)
     # pytest's own script: `python -m pytest` would put the checkout on sys.path, before the installed wheel.
-    command = [str(Path(sys.executable).with_name("pytest")), *own, *shared, *arguments]
+    command = [str(Path(sys.executable).with_name("pytest")), *files, *arguments]
     sys.exit(subprocess.run(command, cwd=root, env=environ, check=False).returncode)
 
 
