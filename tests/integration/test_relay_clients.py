@@ -2,18 +2,18 @@
 
 import shutil
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.integration.relay_world import PORT, Gateway, Inside, Network, until
+from tests.java_clients import CLIENTS, prepare
 
 pytest_plugins = ["tests.integration.relay_fixture"]
 
@@ -140,51 +140,16 @@ def test_a_client_for_python(world: Inside, gateway: Gateway, network: Network, 
 
 # Java ------------------------------------------------------------------------------------------------------------------------------------
 
-JAVA = {
-    "com.timgroup:java-statsd-client:3.1.0": """
-import com.timgroup.statsd.*;
-public class Count {
-    public static void main(String[] args) {
-        StatsDClient client = new NonBlockingStatsDClient("shop", "localhost", 8125);
-        for (int number = 0; number < 500; number++) client.incrementCounter("orders");
-        client.recordGaugeValue("depth", 7);
-        client.recordExecutionTime("took", 25);
-        client.recordSetEvent("users", "u1");
-        client.stop();
-    }
-}
-""",
-    "com.datadoghq:java-dogstatsd-client:4.4.3": """
-import com.timgroup.statsd.*;
-public class Count {
-    public static void main(String[] args) throws Exception {
-        StatsDClient client = new NonBlockingStatsDClientBuilder().prefix("shop").hostname("localhost").port(8125)
-            .enableTelemetry(false).enableAggregation(false).build();
-        for (int number = 0; number < 500; number++) client.incrementCounter("orders", "kind:b c");
-        client.recordDistributionValue("spread", 1.5);
-        client.recordServiceCheckRun(ServiceCheck.builder().withName("checked").withStatus(ServiceCheck.Status.OK).build());
-        Thread.sleep(1000);  // what it has not sent after a moment, this client forgets when it is closed: a sidecar misses it too
-        client.close();
-    }
-}
-""",
-}
-POM = """<project><modelVersion>4.0.0</modelVersion><groupId>t</groupId><artifactId>t</artifactId><version>1</version>
-<dependencies><dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency></dependencies></project>
-"""
 # Only where there are both: the workflow's machines have them, and the image with Spark has its own test.
 JAVA_HERE = shutil.which("javac") and shutil.which("mvn")
 
 
-@pytest.mark.parametrize("client", JAVA if JAVA_HERE else [])
-def test_a_client_for_java(world: Inside, gateway: Gateway, network: Network, tmp_path: Path, client: str) -> None:
-    (tmp_path / "pom.xml").write_text(POM.format(*client.split(":")))
-    (tmp_path / "Count.java").write_text(JAVA[client])
-    maven = ["mvn", "-q", "-B", "-ntp", "dependency:copy-dependencies", "-DoutputDirectory=jars"]
-    done = subprocess.run(maven, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    classes = f"{tmp_path}/jars/*:{tmp_path}"
-    subprocess.run(["javac", "-cp", classes, "Count.java"], cwd=tmp_path, check=True)
+@pytest.mark.parametrize("client", CLIENTS if JAVA_HERE else [])
+def test_a_client_for_java(
+    world: Inside, gateway: Gateway, network: Network, tmp_path: Path, client: str, need: Callable[[object, str], None]
+) -> None:
+    lacking = prepare(client, tmp_path)
+    need(not lacking, lacking)
     java = shutil.which("java")
     assert java is not None
-    compare(world, gateway, network, tmp_path, [java, "-cp", classes, "Count"], 500)
+    compare(world, gateway, network, tmp_path, [java, "-cp", f"{tmp_path}/jars/*:{tmp_path}", "Count"], 500)
