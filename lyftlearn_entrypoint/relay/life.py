@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 _CONTEXT = b"\0LYFTLEARN_CONTEXT="  # every program of the entrypoint has it, and what the program starts inherits it
 _ROOT = b"\0LYFTLEARN_ROOT="
-_RETRY = 1000.0  # milliseconds; only where the kernel has no pidfd_open(2), which came with Linux 5.3
+_RETRY = 1000.0  # milliseconds; only where the kernel has no pidfd_open(2), which came with Linux 5.3, or this Python was built without
 
 
 class Life:
@@ -29,7 +29,7 @@ class Life:
         self.line = line
         self.watched = {line}
         try:
-            self.watched.add(posix.pidfd_open(program))
+            self.watched.add(_watch(program))
         except OSError:
             pass  # then the socket alone tells it
 
@@ -45,7 +45,7 @@ class Life:
         found = self._survivors()
         for process in found:
             try:
-                self.watched.add(posix.pidfd_open(process))
+                self.watched.add(_watch(process))
                 break
             except OSError:
                 continue
@@ -56,6 +56,14 @@ class Life:
     def wait(self) -> "float | None":
         """Milliseconds until `over` has to be asked again; None where a descriptor tells."""
         return _RETRY if self._lost else None
+
+
+def _watch(process: int) -> int:
+    """A descriptor that can be read once the process has ended. Raises OSError where there is none."""
+    try:
+        return posix.pidfd_open(process)
+    except AttributeError:
+        raise OSError from None
 
 
 def began(process: int) -> int:

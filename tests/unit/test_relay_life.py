@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -161,3 +162,14 @@ def test_the_age_tells() -> None:
 
 def test_this_process_does_not_count() -> None:
     assert os.getpid() not in survivors("", 0)
+
+
+def test_a_python_that_was_built_without_pidfd_open() -> None:
+    """Such as one for many distributions, built on an old one: the line tells of the end, and what survives is looked for by the clock."""
+    program = (
+        "import os, posix, time; del posix.pidfd_open; from lyftlearn_entrypoint.relay.life import Life; line, held = os.pipe(); "
+        "life = Life(line, os.getpid(), lambda: [os.getppid()], time.monotonic); assert life.watched == {line}; life.ended(line); "
+        "print(life.over(), life.wait())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("False 1000.0\n", "")
