@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LARGEST = 65536  # more than a UDP datagram can have; one from the Unix socket that fills it may have been cut off
 MOST = 4096  # datagrams to take from one socket before looking at the others
+LAST = 64  # rounds at the end, should somebody whom the relay is not for go on sending; the sockets' buffers hold far less
 # Under load the relay pauses between two rounds, as a network card moderates its interrupts: what arrives meanwhile waits in the
 # kernel and leaves in one datagram. Load is what asks for more than SPARE rounds at once: until then nothing waits.
 PAUSE = 0.0005  # seconds
@@ -48,16 +49,18 @@ class Relay:
                 else:
                     self._life.ended(descriptor)
             if traffic:
-                self._round()
+                behind = self._round()
                 now = clock()
                 self._gateway.tend(now)
                 spare = min(float(SPARE), spare + (now - last) / PAUSE) - 1
                 last = now
-                if spare < 0:
+                if spare < 0 and not behind:
                     select.select([number for number in (*self._prompt, *self._life.watched) if number < 1024], [], [], PAUSE)
             if self._report.due():
                 self._tell()
-        self._round()
+        for _ in range(LAST):
+            if not self._round():
+                break
         self._tell()
 
     def _poll(self) -> "select.poll":
@@ -69,8 +72,9 @@ class Relay:
             poll.register(descriptor, 0 if descriptor == self._life.line else select.POLLIN)
         return poll
 
-    def _round(self) -> None:
-        """Take what has arrived and send it."""
+    def _round(self) -> bool:
+        """Take what has arrived and send it. Whether there may be more."""
+        more = False
         packer = self._packer
         packer.limit = self._gateway.limit
         add = packer.add
@@ -85,8 +89,11 @@ class Relay:
                     self._report.dropped += 1
                 elif data:
                     add(data)
+            else:
+                more = True
         packer.flush()
         self._report.traffic()
+        return more
 
     def _tell(self) -> None:
         self._gateway.settle()

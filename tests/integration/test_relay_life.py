@@ -46,6 +46,31 @@ def test_the_program_is_killed(world: Inside, gateway: Gateway, network: Network
     gone(network)
 
 
+def test_a_relay_that_is_far_behind_when_the_program_ends_still_sends_all_that_arrived(
+    world: Inside, gateway: Gateway, network: Network
+) -> None:
+    """More than it takes in a few rounds. What the kernel had no room for (without CAP_NET_ADMIN) is told."""
+    count = 25_000
+    program = f"""
+say("ready"); wait("go")
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+    for number in range({count}):
+        out.sendto(b"n.%d:1|c" % number, ("127.0.0.1", 8125))
+"""
+    with popen(world, program) as process:
+        assert said(process) == "ready"
+        until(lambda: len(network.relays()) == 1)
+        relay = network.relays()[0]
+        os.kill(relay, signal.SIGSTOP)
+        (world.root / "go").touch()
+        process.wait(20)
+    os.kill(relay, signal.SIGCONT)
+    gone(network)
+    until(lambda: sum(gateway.own("received")) == count)
+    assert len(gateway.lines) == sum(gateway.own("sent")) == count - sum(gateway.own("dropped"))
+    assert gateway.lines == [f"n.{number}:1|c" for number in range(len(gateway.lines))]
+
+
 # How a worker is made that outlives the program. Each waits for the file `go`, counts, and waits for the file `end`.
 WORK = "count('early'); say('working'); wait('go'); count('late'); wait('end')"
 WORKER = f"""
