@@ -13,30 +13,22 @@ forwarder and load: a machine that does something else as well loses for everybo
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+from benchmarks.rivals.statsd_forwarders import Forwarder, Sink, forwarders, free, install, job, wait  # noqa: E402
 from benchmarks.start import interpreter, launcher  # noqa: E402
 
-EXPORTER = "github.com/prometheus/statsd_exporter@v0.31.0"
-PROXY = "statsd@0.9.0"
-RELAY = b"lyftlearn-statsd-relay"
-PLAIN = "relay, plain"
-UNPRIVILEGED = ["setpriv", "--bounding-set=-net_admin,-sys_nice", "--inh-caps=-net_admin,-sys_nice"]
 TARGETS = {"rate": 60_000, "pss": 8.0, "start": 2.0}  # datagrams a second without loss; MB; milliseconds
 # Datagrams, a second (0: one by one, as fast as the sender can), senders.
 LOADS = {
@@ -63,197 +55,6 @@ def enclose() -> None:
     os.execvpe("unshare", ["unshare", *how, sys.executable, *sys.argv], environ)
 
 
-def cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lyftlearn"
-
-
-def exporter() -> Path:
-    return cache() / ("benchmark-" + hashlib.sha256(EXPORTER.encode()).hexdigest()[:12]) / "statsd_exporter"
-
-
-def proxy() -> Path:
-    return cache() / ("benchmark-" + hashlib.sha256(PROXY.encode()).hexdigest()[:12]) / "node_modules/statsd/proxy.js"
-
-
-def install() -> None:
-    """Get the rivals that are not there yet; one that cannot be had is left out, and that is said."""
-    go = shutil.which("go") or "/usr/local/go/bin/go"
-    steps = {
-        exporter(): ([go, "install", EXPORTER], {"GOBIN": str(exporter().parent)}),
-        proxy(): (["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(proxy().parents[2]), PROXY], {}),
-    }
-    for place, (command, more) in steps.items():
-        if place.exists():
-            continue
-        print(f"benchmark: {' '.join(command[:2])} {command[-1]} ...", file=sys.stderr)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            subprocess.run(command, env={**os.environ, **more}, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        except (OSError, subprocess.CalledProcessError) as error:
-            print(f"benchmark: without it: {error}", file=sys.stderr)
-
-
-class Sink:
-    """The gateway's process."""
-
-    def __init__(self) -> None:
-        program = str(HERE / "servers/statsd_sink.py")
-        self.process = subprocess.Popen([sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.port = int(self._read())
-
-    def _read(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
-
-    def take(self) -> dict[str, Any]:
-        """What it has counted since the last time."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        found: dict[str, Any] = json.loads(self._read())
-        return found
-
-    def settle(self, wanted: int) -> dict[str, Any]:
-        """The same, once all is there or nothing more comes."""
-        total: dict[str, Any] = {"packets": 0, "lines": 0, "delay": 0.0, "largest": 0}
-        quiet = time.monotonic()
-        while total["lines"] < wanted and time.monotonic() - quiet < 2.5:  # statsd_exporter flushes every second
-            found = self.take()
-            if found["packets"]:
-                quiet = time.monotonic()
-            total = {name: max(total[name], found[name]) if name in ("delay", "largest") else total[name] + found[name] for name in total}
-            time.sleep(0.05)
-        return total
-
-
-def free() -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", 8125))
-        except OSError:
-            return False
-        return True
-
-
-def wait(condition: Any) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        if time.monotonic() > end:
-            raise SystemExit("benchmark: a forwarder does not come up, or does not end")
-        time.sleep(0.01)
-
-
-def relay_pid() -> int:
-    """The relay of this network namespace; 0 where there is none."""
-    here = os.readlink("/proc/self/ns/net")
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if Path(f"/proc/{name}/cmdline").read_bytes().startswith(RELAY) and os.readlink(f"/proc/{name}/ns/net") == here:
-                return int(name)
-        except OSError:
-            continue
-    return 0
-
-
-def job(directory: Path, port: int) -> dict[str, str]:
-    """The variables of a training job with nothing to fetch but the gateway's address."""
-    config = directory / "opt/ml/input/config"
-    config.mkdir(parents=True, exist_ok=True)
-    (config / "resourceconfig.json").write_text("{}")
-    return {
-        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-        "HOME": os.environ.get("HOME", "/"),
-        "USER": "user",
-        "LOGNAME": "user",
-        "LYFTLEARN_ROOT": str(directory),
-        "LYFTLEARN_LOG_LEVEL": "warning",
-        "TRAINING_JOB_NAME": "benchmark",
-        "TRAINING_JOB_ARN": "arn:aws:sagemaker:us-east-1:123456789012:training-job/benchmark",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ACCESS_KEY_ID": "made-up",
-        "LYFTLEARN_STATSD_GATEWAY": f"localhost:{port}",
-    }
-
-
-class Forwarder:
-    """One of those that are compared: started by `begin`, which gives its process; `process` ends it."""
-
-    def __init__(self, words: list[str], environ: dict[str, str] | None = None, relay: bool = False) -> None:
-        wait(free)
-        self._process = subprocess.Popen(words, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait(lambda: not free())
-        if relay:
-            wait(relay_pid)
-        self.pid = relay_pid() if relay else self._process.pid
-        time.sleep(0.5)
-
-    def cpu(self) -> float:
-        """Seconds of CPU so far, of all its threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def idle(self) -> float:
-        """Microseconds of CPU in a second without traffic."""
-
-        def used() -> int:
-            return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{self.pid}/task").glob("*/schedstat"))
-
-        time.sleep(11)  # what it still has to tell: the relay counts itself every 10 s at most, and once more after the last traffic
-        before = used()
-        time.sleep(2)
-        return (used() - before) / 2000
-
-    def pss(self) -> float:
-        """MB, as the kernel shares pages out (proc(5), Pss)."""
-        rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        wait(free)
-
-
-def admin() -> int:
-    """What statsd's proxy asks whether a gateway lives."""
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            connection, _ = server.accept()
-            threading.Thread(target=answer, args=(connection,), daemon=True).start()
-
-    def answer(connection: socket.socket) -> None:
-        with connection:
-            while connection.recv(100):
-                connection.sendall(b"health: up\n")
-
-    threading.Thread(target=serve, daemon=True).start()
-    port: int = server.getsockname()[1]
-    return port
-
-
-def forwarders(directory: Path, sink: Sink) -> dict[str, tuple[list[str], dict[str, str] | None, bool]]:
-    start, program, plain = launcher(), ["sleep", "1000"], str(HERE / "servers/statsd_plain.py")
-    words = [interpreter(start), "-ISXutf8"]
-    found: dict[str, tuple[list[str], dict[str, str] | None, bool]] = {
-        "relay": ([*words, start, *program], job(directory / "job", sink.port), True),
-        PLAIN: ([*UNPRIVILEGED, *words, plain, start, sysconfig.get_path("purelib"), *program], job(directory / "plain", sink.port), True),
-        "forward.py": ([interpreter(start), "-IS", str(HERE / "rivals/forward.py"), str(sink.port)], None, False),
-    }
-    if exporter().exists():
-        ports = ["--statsd.listen-udp=127.0.0.1:8125", "--statsd.listen-tcp=", "--web.listen-address=127.0.0.1:0"]
-        found["statsd_exporter"] = ([str(exporter()), *ports, f"--statsd.relay.address=127.0.0.1:{sink.port}"], None, False)
-    if proxy().exists() and shutil.which("node"):
-        settings = directory / "proxy.js"
-        settings.write_text(
-            f"{{nodes: [{{host: '127.0.0.1', port: {sink.port}, adminport: {admin()}}}], server: './servers/udp', host: '127.0.0.1', "
-            "port: 8125, mgmt_port: 8126, mgmt_address: '127.0.0.1', forkCount: 0}"
-        )
-        found["statsd's proxy.js"] = (["node", "--no-deprecation", str(proxy()), str(settings)], None, False)
-    return found
-
-
 def send(count: int, rate: int, senders: int) -> float:
     """Seconds that it took."""
     words = [sys.executable, "-IS", str(HERE / "servers/statsd_send.py"), str(count), str(rate)]
@@ -276,31 +77,44 @@ def load(forwarder: Forwarder, sink: Sink, count: int, rate: int, senders: int) 
     }
 
 
-def start_cost(directory: Path, sink: Sink, rounds: int) -> dict[str, float]:
-    """Milliseconds from spawn to the end of a start with /bin/true, with and without the relay: medians, and the least."""
+def start_cost(directory: Path, sink: Sink, rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds from spawn to the program's first moment, without and with the relay: medians, and the least. Under tini, the images'
+    init, the start waits until the relay is ready (docs/statsd.md); `one processor` is that where there is no second one to do it."""
     environ = job(directory / "start", sink.port)
     entry = launcher()
-    words = [interpreter(entry), "-ISXutf8", entry, "/bin/true"]
-    times: dict[str, list[float]] = {"off": [], "auto": []}
+    words = [interpreter(entry), "-ISXutf8", entry, shutil.which("date") or "date", "+%s%N"]
+    places: dict[str, list[str]] = {"": []}
+    if shutil.which("tini"):
+        first = str(min(os.sched_getaffinity(0)))
+        places |= {
+            " under tini": ["tini", "-s", "--"],
+            " under tini, one processor": ["taskset", "-c", first, "tini", "-s", "--"],
+        }
     try:  # ahead of whatever else this machine does
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
     except OSError:
         pass
-    for number in range(rounds + 1):
-        for mode, values in times.items():
-            wait(free)
-            began = time.perf_counter()
-            pid = os.posix_spawn(words[0], words, {**environ, "LYFTLEARN_STATSD_RELAY": mode})
-            os.waitpid(pid, 0)
-            if number:
-                values.append((time.perf_counter() - began) * 1000)
-    wait(free)
+    found = {}
+    for place, before in places.items():
+        times: dict[str, list[float]] = {"off": [], "auto": []}
+        for number in range(rounds + 1):
+            for mode, values in times.items():
+                wait(free)
+                began = time.time_ns()
+                done = subprocess.run(
+                    [*before, *words], env={**environ, "LYFTLEARN_STATSD_RELAY": mode}, stdout=subprocess.PIPE, check=True
+                )
+                if number:
+                    values.append((int(done.stdout) - began) / 1e6)
+        wait(free)
+        found["start" + place] = {
+            "without": round(statistics.median(times["off"]), 2),
+            "with": round(statistics.median(times["auto"]), 2),
+            "least_without": round(min(times["off"]), 2),
+            "least_with": round(min(times["auto"]), 2),
+        }
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    cost = {}
-    for mode, name in (("off", "without"), ("auto", "with")):
-        cost[name] = round(statistics.median(times[mode]), 2)
-        cost["least_" + name] = round(min(times[mode]), 2)
-    return cost
+    return found
 
 
 def better(one: dict[str, float] | None, other: dict[str, float]) -> dict[str, float]:
@@ -331,14 +145,14 @@ def main() -> None:
                     result["pss"] = min(result["pss"], running.pss())
                 finally:
                     running.end()
-        cost = start_cost(Path(name), sink, 10 if options.quick else 60)
+        costs = start_cost(Path(name), sink, 10 if options.quick else 60)
         sink.process.kill()
-    report(results, cost, options.json)
+    report(results, costs, options.json)
 
 
-def report(results: dict[str, dict[str, Any]], cost: dict[str, float], as_json: bool) -> None:
+def report(results: dict[str, dict[str, Any]], costs: dict[str, dict[str, float]], as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"forwarders": results, "start_milliseconds": cost}, indent=2))
+        print(json.dumps({"forwarders": results, "start_milliseconds": costs}, indent=2))
         return
     plain = results["forward.py"]["loads"]
     print(f"{'load':24} {'forwarder':18} {'sent/s':>9} {'lost':>9} {'%':>8} {'lines/packet':>13} {'CPU us/line':>12} {'ratio':>6}")
@@ -353,10 +167,11 @@ def report(results: dict[str, dict[str, Any]], cost: dict[str, float], as_json: 
     print(f"\n{'forwarder':18} {'PSS, MB':>9} {'idle, us of CPU a second':>26} {'delay of one, ms':>18}")
     for forwarder, result in results.items():
         print(f"{forwarder:18} {result['pss']:9.1f} {result['idle']:26.1f} {result['delay']:18.2f}")
-    print(
-        f"\nstart: {cost['without']} ms without the relay, {cost['with']} ms with it (medians); least {cost['least_without']} and "
-        f"{cost['least_with']} ms"
-    )
+    print(f"\n{'ms to the program, medians (least)':34} {'without':>16} {'with':>16} {'more':>6}")
+    for name, cost in costs.items():
+        without, with_it = (f"{cost[mode]:.2f} ({cost['least_' + mode]:.2f})" for mode in ("without", "with"))
+        print(f"{name:34} {without:>16} {with_it:>16} {cost['with'] - cost['without']:6.2f}")
+    cost = costs["start"]
     relay = results["relay"]
     print(f"to reach: none lost at {TARGETS['rate']:,}/s, PSS {TARGETS['pss']:g} MB, start + {TARGETS['start']:g} ms, no CPU when idle;")
     reached = (
