@@ -12,7 +12,7 @@ import pytest
 from tests.integration.relay_world import Gateway, Inside, Network, said, send, until
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Need, Words
+    from tests.integration.conftest import Need, Starter, Words
 
 pytest_plugins = ["tests.integration.relay_fixture"]
 
@@ -104,6 +104,24 @@ def test_a_worker_that_outlives_the_program(world: Inside, gateway: Gateway, net
         assert gateway.wait(1) == ["early:1|c"]
         until(lambda: len(network.relays()) == 1)
         assert len(network.relays()) == 1
+        (world.root / "go").touch()
+        assert gateway.wait(2) == ["early:1|c", "late:1|c"]
+        assert len(network.relays()) == 1
+        (world.root / "end").touch()
+        gone(network)
+
+
+def test_a_worker_of_another_user_than_the_start(open_starter: "Starter", gateway: Gateway, network: Network) -> None:
+    """The relay, which is then not dumpable, may still read the environment of a process of its user (proc(5), PTRACE_MODE_READ)."""
+    world = Inside(open_starter, network, gateway)
+    world.root.chmod(0o755)
+    env = {"LYFTLEARN_USER": "12345:12346"}
+    program = TOOLS + STARTED + "\nwait('begun')"
+    with world.popen(world.words[0], "-I", "-S", "-c", program, env=env, cwd=world.root) as process:
+        assert said(process) == "working"
+        (world.root / "begun").touch()
+        process.wait(10)
+        until(lambda: len(network.relays()) == 1)
         (world.root / "go").touch()
         assert gateway.wait(2) == ["early:1|c", "late:1|c"]
         assert len(network.relays()) == 1
