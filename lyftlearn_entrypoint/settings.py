@@ -244,6 +244,7 @@ _CHECKS: "dict[str, Callable[[str], str]]" = {
     "relay": _one_of("auto", "on", "off"),
     "switch": _one_of("auto", "on", "off"),
     "size": _size,
+    "tags": _one_of("dogstatsd", "influx", "name"),
     "user": _user,
     "seconds": _seconds,
     "log": _one_of("text", "json"),

@@ -131,6 +131,8 @@ EVERYTHING = {
     "hyperparameters_dir": "/etc/config",
     "statsd_gateway": "g:1",
     "statsd_relay": "off",
+    "statsd_socket": "/run/statsd",
+    "statsd_tags": "name",
     "user": "worker",
     "torch_hosts": "auto",
     "shared_memory_min": "64m",
