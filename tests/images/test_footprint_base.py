@@ -48,7 +48,9 @@ HOT = ("COPY /parts/", "COPY /rootfs/")
 @pytest.mark.parametrize(("start", "more"), [("entrypoint", ()), ("train", ()), ("fetch", ()), ("kernel", ("COPY /venv/",))])
 def test_a_start_reads_the_layers_that_are_cut_for_it(accounts: "dict[str, Account]", start: str, more: "tuple[str, ...]") -> None:
     """Of the others at most a word: the program that is run, a link's directory."""
-    elsewhere = [use.file for use in accounts[start].uses if not accounts[start].image.layers[use.file.layer].name.startswith((*HOT, *more))]
+    elsewhere = [
+        use.file for use in accounts[start].uses if not accounts[start].image.layers[use.file.layer].name.startswith((*HOT, *more))
+    ]
     assert sum(file.size for file in elsewhere) < 50_000, [file.path for file in elsewhere]
 
 
