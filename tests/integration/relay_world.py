@@ -41,10 +41,17 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 def said(process: "subprocess.Popen[bytes]", seconds: float = 20.0) -> str:
     """The next line of what a process prints; fails where none comes in time, and ends the process."""
     assert process.stdout is not None
-    if not select.select([process.stdout], [], [], seconds)[0]:
-        process.kill()
-        raise AssertionError("it said nothing in time")
-    return process.stdout.readline().decode().rstrip("\n")
+    descriptor, line, end = process.stdout.fileno(), b"", time.monotonic() + seconds
+    while not line.endswith(b"\n"):
+        # Byte by byte past Python's buffer: what it has taken, select would not see.
+        if not select.select([descriptor], [], [], max(0.0, end - time.monotonic()))[0]:
+            process.kill()
+            raise AssertionError("it said nothing in time")
+        byte = os.read(descriptor, 1)
+        if not byte:
+            break
+        line += byte
+    return line.decode().rstrip("\n")
 
 
 class Network:
