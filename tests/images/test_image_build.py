@@ -87,7 +87,7 @@ def test_an_image_has_the_time_that_it_was_told(checkout: Checkout, client: Any,
 
 
 def test_a_build_that_fails_says_so(checkout: Checkout) -> None:
-    checkout.made_by("false")
+    checkout.made_by("exit 1")
     done = checkout.run("build")
     assert (done.exit_code, done.output) == (1, "Error: the build of tiny failed (exit 1); its last lines say where\n")
 
