@@ -45,7 +45,7 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
                 continue
             raise refusal from None
         where = directory if place == directory else directory + " (on tmpfs)"
-        log.info(
+        (log.debug if volume.step == "spark" else log.info)(
             volume.step + ": " + str(len(volume.files)) + (" file in " if len(volume.files) == 1 else " files in ") + where,
             step=volume.step,
             files=len(volume.files),

@@ -26,6 +26,10 @@ from lyftlearn_entrypoint.log import Log
 from lyftlearn_entrypoint.process import Process, Terminated, where
 from lyftlearn_entrypoint.settings import Settings, load
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lyftlearn_entrypoint.spark.place import Place
+
 
 def main() -> None:
     """Become the user's program; where that is impossible, end with a code of errors.EXIT_CODES."""
@@ -37,6 +41,7 @@ def main() -> None:
 
 # Jupyter gives a kernel 60 s to answer (jupyter_client, startup_timeout); what is left of them is for the kernel itself.
 KERNEL_DEADLINE = 20.0  # seconds
+SPARK = "/opt/spark/jars"  # an image with Spark has it there, as Spark's own images do
 
 
 class Start:
@@ -81,7 +86,7 @@ class Start:
         switch, host = self.host(settings)
         command = commands.choose(self.process.argv, self.context, settings, host.user.uid == 0)
         self.check_early(command, settings, host, switch)
-        inputs = self.fetch(settings)
+        inputs = self.fetch(settings, self.spark(settings, host))
         with self.span("plan"):
             try:
                 launch = self.plan(command, settings, inputs, host, switch)
@@ -98,6 +103,8 @@ class Start:
 
     def plan(self, command: commands.Command, settings: Settings, inputs: Inputs, host: Host, switch: bool) -> Launch:
         launch = plan(command, self.context, settings, self.process.environ, inputs, host, switch, self.forgive)
+        if launch.command is not command:  # a host that works for another one's program
+            self.program = ""
         self.check_path(launch)
         return launch
 
@@ -156,13 +163,24 @@ class Start:
 
             inputs.hosts = hosts.read(self.files, settings["torch_hosts"], self.process.environ.get("LD_LIBRARY_PATH", ""))
 
-    def fetch(self, settings: Settings) -> Inputs:
+    def spark(self, settings: Settings, host: Host) -> "Place | None":
+        """Where Spark would work. On an image without Spark this is one look at the file system."""
+        if "spark" not in self.steps or not (self.files.is_dir(SPARK) or self.process.environ.get("SPARK_HOME")):
+            return None
+        from lyftlearn_entrypoint.spark.place import look
+
+        with self.span("spark"):
+            return look(self.context, settings, self.process.environ, self.files, host.user)
+
+    def fetch(self, settings: Settings, spark: "Place | None") -> Inputs:
         inputs = Inputs()
+        inputs.spark = spark
         if settings.steps() != ():
             self.look(settings, inputs)
         if self.context.name == PROCESSING and "user" in self.steps:
             inputs.outputs = processing_outputs(self.files)
-        if not any(step in self.steps for step in ("credentials", "environment", "hyperparameters", "statsd")):
+        asks = spark is not None and spark.asks is not None
+        if not asks and not any(step in self.steps for step in ("credentials", "environment", "hyperparameters", "statsd")):
             return inputs
         from lyftlearn_entrypoint.deadline import Deadline
         from lyftlearn_entrypoint.fetch.gather import Fetch
@@ -200,6 +218,8 @@ class Start:
         # Loaded before the user is switched, who need not be able to read our files.
         if self.context.name == STUDIO:
             from lyftlearn_entrypoint.notice import leave_notice
+        if launch.keeper:
+            from lyftlearn_entrypoint.spark import keeper
         if settings["trace"]:
             from lyftlearn_entrypoint.trace import write_trace
         # A pod's start with nothing to do does not even load the module.
@@ -208,6 +228,9 @@ class Start:
 
             with self.span("apply"):
                 apply(launch, self.files, self.log, self.forgive)
+        if launch.keeper:
+            with self.span("keeper"):
+                keeper.start(launch.keeper, launch.env)
         if self.context.name == STUDIO:
             leave_notice(launch.env.get("HOME", ""), self.passed, launch.user if launch.switch else None)
         if self.context.name not in (KUBERNETES, LOCAL):

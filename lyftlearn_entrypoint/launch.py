@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.fetch.confidant import Secret
     from lyftlearn_entrypoint.fetch.staged import Document
     from lyftlearn_entrypoint.settings import Settings
+    from lyftlearn_entrypoint.spark.place import Place
 
 HYPERPARAMETERS_FILE = "LYFTLEARN_HYPERPARAMETERS_FILE"
 # Beside the config directory, for platforms that mount it read-only.
@@ -49,7 +50,7 @@ def steps_of(context: "Context", settings: "Settings") -> "tuple[str, ...]":
 class Inputs:
     """What was fetched. None means that the step was off, had nothing to do, or failed where that is allowed."""
 
-    __slots__ = ("environment", "gateway", "hosts", "hyperparameters", "outputs", "own_hyperparameters", "secrets", "warnings")
+    __slots__ = ("environment", "gateway", "hosts", "hyperparameters", "outputs", "own_hyperparameters", "secrets", "spark", "warnings")
 
     def __init__(self) -> None:
         self.secrets: list[Secret] | None = None
@@ -58,6 +59,7 @@ class Inputs:
         self.own_hyperparameters: dict[str, str] | None = None
         self.gateway: tuple[str, int] | None = None  # numeric address and port
         self.hosts: Hosts | None = None  # a training job's, where torch is to be told of them
+        self.spark: Place | None = None  # in an image with Spark
         self.outputs: list[str] = []  # a processing job's output directories
         self.warnings: list[str] = []  # about the machine
 
@@ -94,6 +96,7 @@ class Launch:
         "command",
         "env",
         "hyperparameters",
+        "keeper",
         "make_home",
         "names_hyperparameters",
         "notes",
@@ -101,6 +104,7 @@ class Launch:
         "own_hyperparameters",
         "owned",
         "relay",
+        "spark",
         "switch",
         "user",
         "volumes",
@@ -120,6 +124,8 @@ class Launch:
         self.make_home = ""
         self.owned: list[str] = []
         self.relay: tuple[str, int] | None = None  # the StatsD relay's gateway (issue C)
+        self.spark: dict[str, object] | None = None  # where Spark works, and its settings but the user's own
+        self.keeper: list[str] = []  # what keeps a cluster beside the program
         self.notes: list[str] = []
         self.warnings: list[str] = []
 
@@ -146,6 +152,7 @@ class Launch:
             "owned": self.owned,
             "home_made": self.make_home or None,
             "relay": ":".join(str(part) for part in self.relay) if self.relay else None,
+            "spark": self.spark,
             "notes": self.notes,
             "warnings": self.warnings,
         }
@@ -202,6 +209,11 @@ def plan(
     if switch:
         ran.add("user")
         launch.owned = [*OWNED, *inputs.outputs]
+    if inputs.spark is not None:
+        from lyftlearn_entrypoint.spark import step as spark
+
+        ran.add("spark")
+        spark.carry(launch, environment, settings, context, inputs.spark)
 
     if len({volume.directory.rstrip("/") for volume in launch.volumes}) < len(launch.volumes):
         raise BadSettings(

@@ -1,5 +1,5 @@
-"""A standalone cluster across the hosts of one job: who is what, and the processes that keep it. `python -m` is never needed: the
-start path begins them with `command`.
+"""A standalone cluster across the hosts of one job: who is what, and the processes that keep it. The start path begins
+them with keeper.py.
 
 The primary's keeper runs beside the program, starts the master and a worker, and ends with the program, whichever way that ends.
 On every other host the keeper is what runs instead of the program: it starts a worker, and ends with exit code 0 when the primary is
@@ -30,9 +30,6 @@ class Host:
         self.memory = memory  # bytes offered to executors
         self.directory = directory  # of this user's own: logs, executors' work
         self.patience = patience  # seconds until a primary that never came is an error; smspark waits as long
-
-    def text(self) -> str:
-        return json.dumps(vars(self))
 
     @property
     def master_url(self) -> str:
@@ -88,13 +85,13 @@ def keep_primary(host: Host, program: int, ready: int) -> int:
     master = worker = None
     try:
         try:
-            workers = link.Primary(host.address)
+            workers = link.Primary(host.address)  # its port first: it tells two starts on one host apart
             words = daemon.master(host.home, host.address)
             place = Path(host.directory) / "master.log"
             master = daemon.Daemon("master", words, daemon.environment(dict(os.environ), sizing.DAEMON_HEAP), place)
             problem = _listens(master, host.address)
         except OSError as error:
-            problem = error.strerror or str(error)
+            problem = "Spark's cluster: " + (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
         os.write(ready, problem.encode())
         os.close(ready)
         if problem or master is None:
@@ -171,13 +168,6 @@ def keep_worker(host: Host) -> int:
 
 def _code(code: int) -> str:
     return "signal " + str(-code) if code < 0 else "exit " + str(code)
-
-
-def command(role: str, host: Host, program: int = 0) -> "list[str]":
-    """The words that start a keeper with this Python, without the user's environment for Python."""
-    package = str(Path(__file__).parents[2])
-    code = "import sys; sys.path.append(sys.argv[1]); from lyftlearn_entrypoint.spark.cluster import main; sys.exit(main(sys.argv[2:]))"
-    return [sys.executable, "-ISXutf8", "-c", code, package, role, host.text(), str(program)]
 
 
 def main(arguments: "list[str]") -> int:

@@ -7,8 +7,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
 from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MASTER_PORT = 7077  # Spark's own default (MasterArguments.scala)
 GRACE = 5.0  # seconds from SIGTERM to SIGKILL

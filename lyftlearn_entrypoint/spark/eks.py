@@ -45,6 +45,13 @@ def credential(cluster: str, region: str, endpoint: str, credentials: "Credentia
     )
 
 
+def command(cluster: str, region: str) -> "list[str]":
+    """The words that print a credential (token.py): this Python, without the user's environment for Python."""
+    import sys
+
+    return [sys.executable, "-ISXutf8", __file__.rpartition("/")[0] + "/token.py", cluster, region]
+
+
 def kubeconfig(server: str, authority: str, command: "list[str]") -> str:
     """A kubeconfig for one cluster, as JSON, which is YAML too. `authority` is its CA in base64, as DescribeCluster gives it; '' for a
     public one. `command` prints the credential. It holds no secret."""

@@ -7,7 +7,10 @@ FIN must not keep the others alive. Nothing is read from the workers: whoever co
 
 import socket
 import time
-from collections.abc import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PORT = 7070
 BEAT = 2.0  # seconds

@@ -20,20 +20,20 @@ from lyftlearn_entrypoint.spark import eks
 
 def theirs(cluster: str, region: str, access: str, secret: str, session: "str | None", monkeypatch: Any, now: float) -> str:
     """As aws-cli's get_token.py does it: the clock is botocore's own, so that one is stopped."""
-    import datetime
+    import datetime as dt
 
     from botocore import auth, compat
 
-    class Stopped(datetime.datetime):
+    class Stopped(dt.datetime):
         @classmethod
         def now(cls, tz: Any = None) -> "Stopped":
             return cls.fromtimestamp(now, tz)
 
         @classmethod
         def utcnow(cls) -> "Stopped":
-            return cls.fromtimestamp(now, datetime.timezone.utc).replace(tzinfo=None)
+            return cls.fromtimestamp(now, dt.timezone.utc).replace(tzinfo=None)
 
-    stopped = lambda: Stopped.fromtimestamp(now, datetime.timezone.utc).replace(tzinfo=None)  # noqa: E731
+    stopped = lambda: Stopped.fromtimestamp(now, dt.timezone.utc).replace(tzinfo=None)  # noqa: E731
     for module in (auth, compat):
         if hasattr(module, "get_current_datetime"):
             monkeypatch.setattr(module, "get_current_datetime", stopped)
