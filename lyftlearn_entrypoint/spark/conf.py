@@ -116,11 +116,11 @@ class Executors:
         return {**{name: value for name, value in found.items() if value}, **_EXECUTORS}
 
 
-def kubernetes(resources: "Resources", pod: str, address: str, executors: Executors) -> "dict[str, str]":
+def kubernetes(resources: "Resources", api: str, pod: str, address: str, executors: Executors) -> "dict[str, str]":
     """The driver in a pod, executors beside it in the same cluster. No credential is named: Spark's client finds the pod's service account,
     and reads its token again (fabric8, Config.autoConfigure)."""
     found = {
-        "spark.master": "k8s://https://kubernetes.default.svc",
+        "spark.master": "k8s://" + api,
         "spark.submit.deployMode": "client",
         "spark.driver.host": address,
         "spark.driver.bindAddress": address,

@@ -81,7 +81,9 @@ def environment(environ: "dict[str, str]", heap: int) -> "dict[str, str]":
     """
     gone = ("SPARK_HOME", "SPARK_MASTER_HOST", "SPARK_MASTER_PORT", "SPARK_WORKER_CORES", "SPARK_WORKER_MEMORY", "SPARK_WORKER_PORT")
     kept = {name: value for name, value in environ.items() if name not in gone}
-    return {**kept, "SPARK_DAEMON_MEMORY": str(heap >> 20) + "m"}
+    # The master would take applications from anybody over HTTP too (spark.master.rest.enabled, on since 4.0).
+    options = (kept.get("SPARK_DAEMON_JAVA_OPTS", "") + " -Dspark.master.rest.enabled=false").strip()
+    return {**kept, "SPARK_DAEMON_MEMORY": str(heap >> 20) + "m", "SPARK_DAEMON_JAVA_OPTS": options}
 
 
 def _class(home: str, name: str) -> "list[str]":

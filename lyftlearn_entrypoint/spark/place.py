@@ -34,6 +34,7 @@ class Place:
     __slots__ = (
         "account",
         "address",
+        "api",
         "asks",
         "cloud",
         "directory",
@@ -61,6 +62,7 @@ class Place:
         self.hosts: Hosts | None = None  # a job's, where there are several
         self.address = ""  # this machine's, where those that it works with reach it
         self.asks: tuple[str, int] | None = None  # the route to whom gives the address, where a name has to be looked up first
+        self.api = ""  # the API server, as a pod's variables name it
         self.pod = ""  # this pod's name
         self.namespace = ""
         self.account = False  # whether the pod may ask the API as a service account
@@ -115,7 +117,10 @@ def _look_at_pod(place: Place, environ: "dict[str, str]", files: "Files") -> Non
     place.pod = environ.get("POD_NAME") or environ.get("HOSTNAME", "")
     if len(place.pod) >= 63 and not environ.get("POD_NAME"):
         place.pod = ""
-    place.address = route(environ.get("KUBERNETES_SERVICE_HOST", ""), 443)
+    # Each pod has these two (client-go, rest.InClusterConfig): right also where the cluster's DNS has another domain.
+    host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "") or "443"
+    place.api = "https://" + ("[" + host + "]" if ":" in host else host) + ":" + port
+    place.address = environ.get("POD_IP") or route(host, int(port) if port.isdigit() else 443)
 
 
 def _look_at_studio(place: Place, settings: "Settings", files: "Files") -> None:

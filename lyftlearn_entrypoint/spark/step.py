@@ -149,7 +149,7 @@ def _in_kubernetes(chosen: str, launch: "Launch", environment: "Environment", se
         settings["spark_image"], namespace, settings["spark_service_account"], settings["spark_pod_template"], settings["spark_executors"]
     )
     if chosen == POD:
-        return conf.kubernetes(place.resources, place.pod, place.address, executors)
+        return conf.kubernetes(place.resources, place.api, place.pod, place.address, executors)
     from lyftlearn_entrypoint.spark import eks
 
     region = environment.variables.get("AWS_REGION") or environment.variables.get("AWS_DEFAULT_REGION", "")
