@@ -42,7 +42,9 @@ class Daemon:
                 text = stream.read().decode("utf-8", "replace")
         except OSError:
             return ""
-        return " | ".join(line.strip() for line in text.splitlines()[-lines:])
+        # Not the lines that repeat a command: an executor's options are the user's own, and long.
+        said = [line.strip()[:300] for line in text.splitlines() if "Launch command:" not in line]
+        return " | ".join(said[-lines:])
 
     def stop(self, grace: float = GRACE) -> None:
         """End it and all that it started: asked first, then killed."""
