@@ -23,7 +23,7 @@ _SDK_2 = (
     "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
     "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider",
     "software.amazon.awssdk.auth.credentials.WebIdentityTokenFileCredentialsProvider",
-    "org.apache.hadoop.fs.s3a.auth.ProfileAWSCredentialsProvider",
+    "software.amazon.awssdk.auth.credentials.ProfileCredentialsProvider",  # S3A's own raises where there is no file
     "org.apache.hadoop.fs.s3a.auth.IAMInstanceCredentialsProvider",
 )
 # The AWS SDK 1 has a chain of its own in that order; its single providers raise NullPointerException where they have nothing.
