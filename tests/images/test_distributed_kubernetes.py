@@ -5,7 +5,11 @@ The programs say nothing of where they run; all that is given is what the platfo
 
 import base64
 import json
+import os
 import re
+import shutil
+import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,7 +24,9 @@ from tests.images.spark.cluster import Cluster
 from tests.images.spark.jobs import PATIENCE, PROGRAMS, facts, right
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tests.integration.conftest import Need
 
 pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow]
 
@@ -204,3 +210,79 @@ def test_a_notebook_without_a_way_in(notebook: Notebook, secured: Secured) -> No
     assert container.wait(60) == 0, container.log
     assert "sc://connect.internal:15002" in container.stdout
     assert re.search(r"there is no sparkContext", container.log)
+
+
+WAIT = "while [ ! -e /tmp/go ]; do sleep 0.1; done; exec "
+
+
+def closed(container: Container, *rule: str) -> None:
+    """A firewall in the container's own network: packets are dropped, as security groups drop them."""
+    container.handle.reload()
+    within = ["nsenter", "--target", str(container.handle.attrs["State"]["Pid"]), "--net", "iptables", "-w"]
+    subprocess.run([*within, *rule, "-j", "DROP"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("rule", "what"),
+    [
+        ((), ""),
+        (("-A", "INPUT", "-p", "tcp", "--dport", "38000"), "the driver at ADDRESS:38000"),
+        (("-A", "INPUT", "-p", "tcp", "--dport", "38001"), "the driver's blocks at ADDRESS:38001"),
+        (("-A", "OUTPUT", "-p", "tcp", "--dport", "7079"), "an executor's blocks"),
+    ],
+    ids=["open", "driver", "blocks", "executors"],
+)
+def test_doctor(notebook: Notebook, secured: Secured, need: "Need", rule: "tuple[str, ...]", what: str) -> None:
+    """Which way is closed, from where to where, and which rule opens it, within 20 seconds."""
+    need(os.geteuid() == 0 and shutil.which("nsenter") and shutil.which("iptables"), "nsenter and iptables, as root")
+    container = notebook.run("sh", "-c", WAIT + "lyftlearn doctor spark").expect("has no digest")
+    if rule:
+        closed(container, *rule)
+    began = time.monotonic()
+    container.exec("touch", "/tmp/go")
+    assert container.wait(60) == (69 if rule else 0), container.log
+    assert time.monotonic() - began < 20
+    ways = [line for line in container.stdout.splitlines() if line.startswith(("open", "CLOSED"))]
+    assert len(ways) == 4
+    shut = [line for line in ways if line.startswith("CLOSED")]
+    assert len(shut) == (1 if rule else 0), container.log
+    if rule:
+        assert what.replace("ADDRESS", notebook.address) in shut[0]
+        assert "security group: inbound TCP " in container.stdout
+    until(lambda: secured.cluster.pods() == [], "the probe goes")
+
+
+def test_doctor_without_a_cluster(notebook: Notebook, secured: Secured) -> None:
+    """The API refuses: said at once, with what it said."""
+    secured.cluster.api.denied.add(("create", "pods"))
+    container = notebook.run("lyftlearn", "doctor", "spark").expect("has no digest")
+    assert container.wait(60) == 77, container.log
+    assert "cannot create resource" in container.log
+
+
+def test_what_a_killed_driver_left_is_reaped(notebook: Notebook, secured: Secured) -> None:
+    cluster = secured.cluster
+    program = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().sparkContext.parallelize([1], 1).sum(); print('up')"
+    command = f'python -c "{program}; import time; time.sleep(600)" & {WAIT.replace("exec ", "")}'
+    container = notebook.run("sh", "-c", command + "lyftlearn spark reap --older-than 0; lyftlearn spark reap").expect("has no digest")
+    container.until("up", PATIENCE)
+    container.exec("sh", "-c", "kill -9 $(pgrep -f org.apache.spark.deploy.SparkSubmit)")
+    until(lambda: {pod["status"]["phase"] for pod in cluster.pods(EXECUTORS)} <= {"Succeeded", "Failed"}, "executors end", 120)
+    assert cluster.pods(EXECUTORS)
+    time.sleep(1)
+    container.exec("touch", "/tmp/go")
+    container.until("nothing was left", 60)
+    assert "removed pod " in container.stdout
+    assert "removed configmap spark-exec-" in container.stdout
+    assert cluster.store.find("configmaps") == []
+    until(lambda: cluster.pods(EXECUTORS) == [], "pods go", 60)
+
+
+EXECUTORS = "spark-role=executor"
+
+
+def until(condition: "Callable[[], object]", what: str, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
