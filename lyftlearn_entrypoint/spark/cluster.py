@@ -16,19 +16,24 @@ from pathlib import Path
 
 from lyftlearn_entrypoint.spark import daemon, link, sizing
 
+UP = b"up"
+TOGETHER = 120.0  # seconds; a job's hosts start within seconds of each other
 CAME_NOT = 69  # errors.EXIT_CODES: something needed could not be reached in time
 
 
 class Host:
     """What one host's keeper has to know. Plain data, passed on the command line: nothing in it is secret."""
 
-    def __init__(self, home: str, address: str, primary: str, cores: int, memory: int, directory: str, patience: float = 600.0) -> None:
+    def __init__(
+        self, home: str, address: str, primary: str, cores: int, memory: int, directory: str, others: int = 0, patience: float = 600.0
+    ) -> None:
         self.home = home  # Spark's directory
         self.address = address  # of this host, where other hosts reach it
         self.primary = primary  # the primary's name or address
         self.cores = cores
         self.memory = memory  # bytes offered to executors
         self.directory = directory  # of this user's own: logs, executors' work
+        self.others = others  # hosts beside the primary
         self.patience = patience  # seconds until a primary that never came is an error; smspark waits as long
 
     @property
@@ -46,6 +51,41 @@ def say(message: str) -> None:
     """One line on stderr, in the form of the start's own."""
     sys.stderr.write("lyftlearn-entrypoint: " + message + "\n")
     sys.stderr.flush()
+
+
+class Program:
+    """The program beside which a keeper runs. By a descriptor of the process where the kernel has them (5.3, and some seccomp profiles
+    refuse them); else by its entry in /proc, with the time when it began: its number may be another process's later."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._poll: select.poll | None = None
+        try:
+            descriptor = os.pidfd_open(number)
+        except OSError:
+            self._began = self._when()
+        else:
+            self._poll = select.poll()
+            self._poll.register(descriptor, select.POLLIN)
+
+    def ended(self, seconds: float) -> bool:
+        """Wait until it has ended, so long at most."""
+        if self._poll is not None:
+            return bool(self._poll.poll(seconds * 1000))
+        end = time.monotonic() + seconds
+        while self._when() == self._began and self._began:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.2)
+        return True
+
+    def _when(self) -> str:
+        """Its start time as the kernel counts it (proc(5), stat, field 22); '' for one that is over, a zombie too."""
+        try:
+            fields = Path(f"/proc/{self._number}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return ""
+        return "" if fields[0] in "ZX" else fields[19]
 
 
 class Kept:
@@ -80,8 +120,8 @@ class Kept:
 
 
 def keep_primary(host: Host, program: int, ready: int) -> int:
-    """Beside the program (its process id), until it ends. Writes to `ready` '' or what went wrong, and closes it."""
-    watched = os.pidfd_open(program)
+    """Beside the program (its process id), until it ends. Writes to `ready` UP or what went wrong, and closes it."""
+    watched = Program(program)
     master = worker = None
     try:
         try:
@@ -89,18 +129,16 @@ def keep_primary(host: Host, program: int, ready: int) -> int:
             words = daemon.master(host.home, host.address)
             place = Path(host.directory) / "master.log"
             master = daemon.Daemon("master", words, daemon.environment(dict(os.environ), sizing.DAEMON_HEAP), place)
-            problem = _listens(master, host.address)
+            problem = _listens(master, host.address) or _gather(host, workers, watched)
         except OSError as error:
             problem = "Spark's cluster: " + (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
-        os.write(ready, problem.encode())
+        os.write(ready, problem.encode() or UP)
         os.close(ready)
         if problem or master is None:
             return 1
         worker = Kept(host)
         worker.keep()
-        poll = select.poll()
-        poll.register(watched, select.POLLIN)
-        while not poll.poll(link.BEAT * 1000):
+        while not watched.ended(link.BEAT):
             workers.accept()
             workers.say()
             worker.keep()
@@ -110,6 +148,21 @@ def keep_primary(host: Host, program: int, ready: int) -> int:
         for process in (worker, master):
             if process is not None:
                 process.stop()
+
+
+def _gather(host: Host, workers: link.Primary, watched: Program) -> str:
+    """Wait for the other hosts, TOGETHER seconds at most. A program that is over before a host has come would leave that host waiting."""
+    began = time.monotonic()
+    while len(workers.workers) < host.others:
+        if watched.ended(0.1):
+            return "the start ended before its cluster was up"
+        workers.accept()
+        workers.say()
+        if time.monotonic() - began > TOGETHER:
+            lacking = host.others - len(workers.workers)
+            say(f"warning: {lacking} of {host.others + 1} hosts have not come after {TOGETHER:.0f} s: the program starts without them")
+            break
+    return ""
 
 
 def _listens(master: daemon.Daemon, address: str, seconds: float = 60.0) -> str:
@@ -182,8 +235,9 @@ def main(arguments: "list[str]") -> int:
         os.setsid()
         os._exit(keep_primary(host, int(program), writing))
     os.close(writing)
-    with os.fdopen(reading) as stream:
-        problem = stream.read()
-    if problem:
-        say("error: " + problem)
-    return 1 if problem else 0
+    with os.fdopen(reading, "rb") as stream:
+        answer = stream.read()
+    if answer == UP:
+        return 0
+    say("error: " + (answer.decode() or "Spark's keeper ended before its cluster was up"))
+    return 1

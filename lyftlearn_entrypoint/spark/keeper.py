@@ -35,6 +35,7 @@ def keep(launch: "Launch", settings: "Settings", place: "Place") -> "dict[str, s
             "cores": share.executors * share.cores,
             "memory": share.offered,
             "directory": place.root + place.directory + "/cluster",
+            "others": len(names) - 1,
             "patience": float(settings["spark_wait"]),
         }
     )

@@ -264,7 +264,9 @@ def test_what_a_killed_driver_left_is_reaped(notebook: Notebook, secured: Secure
     cluster = secured.cluster
     program = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().sparkContext.parallelize([1], 1).sum(); print('up')"
     command = f'python -c "{program}; import time; time.sleep(600)" & {WAIT.replace("exec ", "")}'
-    container = notebook.run("sh", "-c", command + "lyftlearn spark reap --older-than 0; lyftlearn spark reap").expect("has no digest")
+    container = notebook.run("sh", "-c", command + "lyftlearn spark reap --older-than 0; lyftlearn spark reap").expect(
+        "has no digest", "Traceback", "WARN"
+    )
     container.until("up", PATIENCE)
     container.exec("sh", "-c", "kill -9 $(pgrep -f org.apache.spark.deploy.SparkSubmit)")
     until(lambda: {pod["status"]["phase"] for pod in cluster.pods(EXECUTORS)} <= {"Succeeded", "Failed"}, "executors end", 120)

@@ -81,7 +81,7 @@ def job(starter: "Starter", tmp_path: Path, need: "Need") -> Iterator[Job]:
     for process in made.running:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        print(process.returncode, process.communicate()[1].decode())  # shown where the test fails
     end = time.monotonic() + 15
     while not all(free(port) for port in (link.PORT, 7077)):  # a keeper ends its cluster when the program has ended
         assert time.monotonic() < end, "a keeper was left"
@@ -107,7 +107,6 @@ def test_the_others_end_well_with_the_primary_whatever_its_result(job: Job, code
 
 def test_a_primary_that_is_killed(job: Job) -> None:
     primary = job.start("localhost", "sleep", "600")
-    job.until("Master")
     other = job.start("other", "false")
     job.until("spark://localhost:7077")
     primary.send_signal(signal.SIGKILL)
@@ -138,12 +137,31 @@ def test_a_cluster_that_cannot_start(job: Job) -> None:
 
 
 def test_the_program_sees_its_cluster(job: Job) -> None:
+    job.start("other", "false")
     primary = job.start(
         "localhost", "sh", "-c", "cat $SPARK_CONF_DIR/spark-defaults.conf; env | grep -c ^LYFTLEARN_SPARK; cat /proc/$$/comm"
     )
     out, _ = primary.communicate(timeout=30)
     assert b"spark.master spark://127.0.0.1:7077\n" in out
     assert b"\n0\nsh\n" in out
+
+
+def test_the_program_waits_for_the_hosts(job: Job) -> None:
+    """Were it over before the other host has come, that host would wait for a primary that has been."""
+    primary = job.start("localhost", "true")
+    job.until("Master")
+    time.sleep(1)
+    assert primary.poll() is None
+    other = job.start("other", "false")
+    assert job.said(primary)[0] == 0
+    assert job.said(other)[0] == 0
+
+
+def test_a_start_that_is_stopped_while_it_waits_for_the_hosts(job: Job) -> None:
+    primary = job.start("localhost", "true")
+    job.until("Master")
+    primary.send_signal(signal.SIGTERM)
+    assert job.said(primary, 10)[0] == -signal.SIGTERM  # no first process here: the signal's own default
 
 
 def test_a_link_that_falls_silent() -> None:
