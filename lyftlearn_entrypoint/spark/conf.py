@@ -178,7 +178,7 @@ def properties(settings: "dict[str, str]", own: bytes, own_from: str) -> bytes:
     """spark-defaults.conf: ours, then what the user's own file says, as it is."""
     lines = [
         "# Written by lyftlearn-entrypoint at each start, for the place of that start: docs/spark.md",
-        *map(" ".join, settings.items()),
+        *(name + " " + value.replace("\\", "\\\\") for name, value in settings.items()),
     ]
     if own:
         lines += ["", "# " + own_from + ", which wins:"]
