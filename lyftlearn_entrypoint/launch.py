@@ -213,7 +213,7 @@ def plan(
         from lyftlearn_entrypoint.spark import step as spark
 
         ran.add("spark")
-        spark.carry(launch, environment, settings, context, inputs.spark)
+        spark.carry(launch, environment, settings, context, inputs.spark, inputs.gateway)
 
     if len({volume.directory.rstrip("/") for volume in launch.volumes}) < len(launch.volumes):
         raise BadSettings(

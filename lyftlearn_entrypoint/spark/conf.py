@@ -66,6 +66,14 @@ def s3a(hadoop: str, cloud: bool) -> "dict[str, str]":
     return {"spark.hadoop.fs.s3a.aws.credentials.provider": ",".join(providers), **(_COMMITTER if cloud else {})}
 
 
+def statsd(gateway: "tuple[str, int] | None") -> "dict[str, str]":
+    """Where Spark's own StatsD sink sends to, for whoever turns it on by its class (Spark, "Monitoring and Instrumentation", StatsdSink):
+    without that no sink is made."""
+    if gateway is None:
+        return {}
+    return {"spark.metrics.conf.*.sink.statsd.host": gateway[0], "spark.metrics.conf.*.sink.statsd.port": str(gateway[1])}
+
+
 def local(resources: "Resources", alone: bool) -> "dict[str, str]":
     """The driver does all the work: a job on one host, a laptop. The JVM counts processors as resources.py does. `alone`: nobody else is to
     reach the driver, whatever this machine's own name means."""

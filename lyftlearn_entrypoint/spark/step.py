@@ -62,15 +62,22 @@ def _eks(settings: "Settings", place: "Place", warnings: "list[str]") -> bool:
     return True
 
 
-def carry(launch: "Launch", environment: "Environment", settings: "Settings", context: "Context", place: "Place") -> None:
-    """Add Spark's part to a launch: variables, the configuration, and the keeper of a cluster."""
+def carry(
+    launch: "Launch",
+    environment: "Environment",
+    settings: "Settings",
+    context: "Context",
+    place: "Place",
+    gateway: "tuple[str, int] | None" = None,
+) -> None:
+    """Add Spark's part to a launch: variables, the configuration, and the keeper of a cluster. `gateway`: that of metrics."""
     chosen = mode(context, settings, place, launch.warnings)
     quiet = context.name in (contexts.KUBERNETES, contexts.LOCAL)
     if not place.directory:
         if not quiet:
             launch.warnings.append("spark: there is no place for its configuration: name one with LYFTLEARN_SPARK_DIR")
         return
-    found = conf.s3a(place.hadoop, place.cloud)
+    found = {**conf.s3a(place.hadoop, place.cloud), **conf.statsd(gateway)}
     if chosen == CLUSTER:
         from lyftlearn_entrypoint.spark.keeper import keep
 

@@ -191,6 +191,7 @@ def test_a_token_that_is_refused_is_minted_again(notebook: Notebook, secured: Se
         "import time\nfrom pyspark.sql import SparkSession\ns = SparkSession.builder.getOrCreate()\nprint('session', flush=True)\n"
         "input_ = __import__('pathlib').Path('/tmp/go')\n"
         "while not input_.exists(): time.sleep(0.1)\n"
+        "print('keys', [s._jsc.hadoopConfiguration().get('fs.s3a.' + name) for name in ('access.key', 'secret.key')])\n"
         "print('sum', s.sparkContext.parallelize(range(10), 2).sum(), flush=True)\ns.stop()\n"
     )
     container = notebook.run("python", "-c", program)
@@ -200,6 +201,7 @@ def test_a_token_that_is_refused_is_minted_again(notebook: Notebook, secured: Se
     container.exec("touch", "/tmp/go")
     assert container.wait(PATIENCE) == 0, container.log
     assert "sum 45" in container.stdout
+    assert "keys ['', '']" in container.stdout  # which Spark would send to executors: by itself it fills them with the notebook's
     assert len(secured.tokens.minted) > before
 
 

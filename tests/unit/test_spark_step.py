@@ -118,6 +118,15 @@ def test_no_committer_without_its_module(world: World) -> None:
     assert "spark.sql.sources.commitProtocolClass" not in properties(world.launch(given(place(cloud=False)), {}, TRAINING))
 
 
+def test_sparks_own_metrics_go_to_the_gateway_where_a_user_wants_them(world: World) -> None:
+    wanted = given(place())
+    wanted.gateway = ("10.0.0.9", 8125)
+    found = properties(world.launch(wanted, {}, TRAINING))
+    assert found["spark.metrics.conf.*.sink.statsd.host"] == "10.0.0.9"
+    assert found["spark.metrics.conf.*.sink.statsd.port"] == "8125"
+    assert "spark.metrics.conf.*.sink.statsd.class" not in found
+
+
 NAMES = ["algo-1", "algo-2", "algo-10"]
 
 
