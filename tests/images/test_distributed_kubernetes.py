@@ -262,6 +262,39 @@ def test_doctor_without_a_cluster(notebook: Notebook, secured: Secured) -> None:
     assert "cannot create resource" in container.log
 
 
+def test_a_kernel_that_is_killed_leaves_nothing(notebook: Notebook, secured: Secured) -> None:
+    """The JVM outlives it for as long as it takes to clean up."""
+    cluster = secured.cluster
+    program = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().sparkContext.parallelize([1], 1).sum(); print('up')"
+    command = f'python -c "{program}; import time; time.sleep(600)" & {WAIT}true'
+    container = notebook.run("sh", "-c", command).expect("has no digest", "WARN")
+    container.until("up", PATIENCE)
+    assert cluster.pods(EXECUTORS)
+    container.exec("sh", "-c", "kill -9 $(pgrep -f '^python -c')")
+    until(lambda: cluster.pods(EXECUTORS) == [] and cluster.store.find("configmaps") == [], "pods and ConfigMaps go", 60)
+    container.exec("touch", "/tmp/go")
+    assert container.wait(30) == 0
+
+
+def test_two_sessions_at_once(notebook: Notebook, secured: Secured) -> None:
+    """Two kernels of one application: the second one's ports are the next ones that are free."""
+    program = (
+        "import sys, time\nfrom pyspark.sql import SparkSession\ns = SparkSession.builder.getOrCreate()\n"
+        "print('sum', s.sparkContext.parallelize(range(10), 2).sum(), flush=True)\n"
+        "while not __import__('pathlib').Path('/tmp/go').exists(): time.sleep(0.1)\ns.stop()\n"
+    )
+    command = f'python -c "{program}" & python -c "{program}" & wait'
+    container = notebook.run("sh", "-c", command, LYFTLEARN_SPARK_EXECUTORS="1").expect("has no digest", "WARN")
+    until(lambda: container.stdout.count("sum 45") == 2, "both have their sums", PATIENCE)
+    container.exec("touch", "/tmp/go")
+    assert container.wait(PATIENCE) == 0, container.log
+    asked = [spec(request.body["spec"]["containers"][0]) for request in secured.cluster.api.asked("create", "pods")]
+    ports = {int(variables["SPARK_DRIVER_URL"].rpartition(":")[2]) for variables in asked}
+    assert len(ports) == 2
+    assert min(ports) == 38000
+    assert max(ports) <= 38016
+
+
 def test_what_a_killed_driver_left_is_reaped(notebook: Notebook, secured: Secured) -> None:
     cluster = secured.cluster
     program = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().sparkContext.parallelize([1], 1).sum(); print('up')"
