@@ -3,6 +3,7 @@
 detect -> settle -> fetch -> plan -> apply -> exec
 """
 
+import _thread
 import posix
 import time
 
@@ -25,9 +26,14 @@ from lyftlearn_entrypoint.launch import Host, Inputs, Launch, plan, steps_of
 from lyftlearn_entrypoint.log import Log
 from lyftlearn_entrypoint.process import Process, Terminated, where
 from lyftlearn_entrypoint.settings import Settings, load
+from lyftlearn_entrypoint.span import Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lyftlearn_entrypoint.adapt.identity import User
+    from lyftlearn_entrypoint.relay.leave import Waiting
     from lyftlearn_entrypoint.spark.place import Place
 
 
@@ -58,6 +64,7 @@ class Start:
         self.kernel = False  # a notebook kernel's start, or another program's inside a Studio application
         self.program = ""  # the file that execve(2) gets
         self.passed: list[StartError] = []  # what failed and was let pass (Studio)
+        self.relay: Waiting | None = None  # the StatsD relay, forked and not yet told what to do
 
     def run(self) -> int:
         try:
@@ -66,7 +73,7 @@ class Start:
 
                 executor.run(self.process, self.files)  # comes back where the image has no Spark
             with self.process.terminable():
-                launch, settings = self.prepare()
+                launch, settings = self.prepare(self.leave_relay)
                 self.apply(launch, settings)
             if launch.switch:  # on the way to a file there may be what only root could pass
                 self.program = self.process.locate(launch.command.argv[0], launch.env.get("PATH"), None, launch.path_staged)
@@ -80,12 +87,14 @@ class Start:
             what = "unexpected " + type(error).__name__ + where(error)
             return self.fail(StartError(what, "This is a defect of the entrypoint: report this line"))
 
-    def prepare(self) -> "tuple[Launch, Settings]":
+    def prepare(self, before_fetch: "Callable[[Settings, User | None], None] | None" = None) -> "tuple[Launch, Settings]":
         """detect, settle, fetch, plan: everything that changes nothing. `lyftlearn plan` stops here."""
         settings = self.detect()
         switch, host = self.host(settings)
         command = commands.choose(self.process.argv, self.context, settings, host.user.uid == 0)
         self.check_early(command, settings, host, switch)
+        if before_fetch is not None:
+            before_fetch(settings, host.user if switch else None)
         inputs = self.fetch(settings, self.spark(settings, host))
         with self.span("plan"):
             try:
@@ -153,11 +162,15 @@ class Start:
         self.program = self.process.locate(name, self.process.environ.get("PATH"), host.user if switch else None)
 
     def look(self, settings: Settings, inputs: Inputs) -> None:
-        """What some images ask of the machine: its shared memory, and a training job's hosts. No network."""
+        """What some images ask of the machine: its shared memory, and a training job's directory and hosts. No network."""
         if settings["shared_memory_min"] and not self.kernel:
             from lyftlearn_entrypoint.adapt import memory
 
             inputs.warnings = memory.lacking(settings["shared_memory_min"], self.files, self.context.name)
+        if self.context.name == TRAINING and posix.geteuid() != 0:
+            from lyftlearn_entrypoint.adapt import saving
+
+            inputs.warnings += saving.impossible(self.files)
         if settings["torch_hosts"] != "off" and self.context.name == TRAINING:
             from lyftlearn_entrypoint.adapt import hosts
 
@@ -199,6 +212,22 @@ class Start:
             self.forgive(error)
         return inputs
 
+    def leave_relay(self, settings: Settings, user: "User | None", quiet: bool = False) -> None:
+        """Fork the StatsD relay, where one is wanted. relay/leave.py says why so early."""
+        if "statsd" not in self.steps or not settings["statsd_gateway"]:
+            return
+        from lyftlearn_entrypoint.adapt import statsd
+
+        gateway = statsd.relay(settings, self.context.name)
+        if gateway is None:
+            return
+        from lyftlearn_entrypoint.relay.leave import Order, leave
+
+        with self.span("relay"):
+            root = self.process.environ.get("LYFTLEARN_ROOT", "")
+            order = Order(*gateway, self.context.name, settings["statsd_tags"], root, user)
+            self.relay = leave(order, self.files.real(settings["statsd_socket"]), self.log, quiet)
+
     def forgive(self, error: StartError) -> bool:
         """In Studio a start goes on without what failed, and says so; elsewhere it fails."""
         if self.context.name != STUDIO:
@@ -218,21 +247,27 @@ class Start:
         # Loaded before the user is switched, who need not be able to read our files.
         if self.context.name == STUDIO:
             from lyftlearn_entrypoint.notice import leave_notice
-        if launch.keeper:
-            from lyftlearn_entrypoint.spark import keeper
         if settings["trace"]:
             from lyftlearn_entrypoint.trace import write_trace
+        if self.relay or launch.relay or launch.gateway:
+            from lyftlearn_entrypoint.relay.leave import begin
+
+            if self.relay is None:
+                import lyftlearn_entrypoint.relay.report  # noqa: F401
+
+                if launch.relay and not _thread._count():  # noqa: SLF001  whoever had the port may have ended since
+                    self.leave_relay(settings, launch.user if launch.switch else None, quiet=True)
         # A pod's start with nothing to do does not even load the module.
         if launch.switch or launch.volumes or launch.hyperparameters or launch.make_home or launch.names_hyperparameters:
             from lyftlearn_entrypoint.apply import apply
 
             with self.span("apply"):
                 apply(launch, self.files, self.log, self.forgive)
-        if launch.keeper:
-            with self.span("keeper"):
-                keeper.start(launch.keeper, launch.env)
         if self.context.name == STUDIO:
             leave_notice(launch.env.get("HOME", ""), self.passed, launch.user if launch.switch else None)
+        if self.relay or launch.gateway:
+            times = [("total", self.began, time.monotonic()), *self.spans]
+            begin(self.relay, launch, times, self.context.name, settings["statsd_tags"], self.log)
         if self.context.name not in (KUBERNETES, LOCAL):
             elapsed = round((time.monotonic() - self.began) * 1000)
             who = " as " + str(launch.user) if launch.switch else ""
@@ -253,21 +288,5 @@ class Start:
         write_reason(self.context, self.files, "lyftlearn-entrypoint: " + reason)
         return error.code
 
-    def span(self, name: str) -> "Span":
+    def span(self, name: str) -> Span:
         return Span(self.spans, name)
-
-
-class Span:
-    """Times a block for the trace."""
-
-    __slots__ = ("_began", "_name", "_spans")
-
-    def __init__(self, spans: "list[tuple[str, float, float]]", name: str) -> None:
-        self._spans = spans
-        self._name = name
-
-    def __enter__(self) -> None:
-        self._began = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._spans.append((self._name, self._began, time.monotonic()))

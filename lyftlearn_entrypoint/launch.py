@@ -50,7 +50,18 @@ def steps_of(context: "Context", settings: "Settings") -> "tuple[str, ...]":
 class Inputs:
     """What was fetched. None means that the step was off, had nothing to do, or failed where that is allowed."""
 
-    __slots__ = ("environment", "gateway", "hosts", "hyperparameters", "outputs", "own_hyperparameters", "secrets", "spark", "warnings")
+    __slots__ = (
+        "environment",
+        "gateway",
+        "hosts",
+        "hyperparameters",
+        "outputs",
+        "own_hyperparameters",
+        "relay",
+        "secrets",
+        "spark",
+        "warnings",
+    )
 
     def __init__(self) -> None:
         self.secrets: list[Secret] | None = None
@@ -59,6 +70,7 @@ class Inputs:
         self.own_hyperparameters: dict[str, str] | None = None
         self.gateway: tuple[str, int] | None = None  # numeric address and port
         self.hosts: Hosts | None = None  # a training job's, where torch is to be told of them
+        self.relay: tuple[str, int] | None = None  # name and port of the gateway that a relay shall serve
         self.spark: Place | None = None  # in an image with Spark
         self.outputs: list[str] = []  # a processing job's output directories
         self.warnings: list[str] = []  # about the machine
@@ -95,6 +107,7 @@ class Launch:
     __slots__ = (
         "command",
         "env",
+        "gateway",
         "hyperparameters",
         "keeper",
         "make_home",
@@ -123,7 +136,8 @@ class Launch:
         self.volumes: list[Volume] = []
         self.make_home = ""
         self.owned: list[str] = []
-        self.relay: tuple[str, int] | None = None  # the StatsD relay's gateway (issue C)
+        self.gateway: tuple[str, int] | None = None  # the metrics gateway's numeric address and port, where they are known
+        self.relay: tuple[str, int] | None = None  # the gateway's name and port, for the relay on 127.0.0.1:8125
         self.spark: dict[str, object] | None = None  # where Spark works, and its settings but the user's own
         self.keeper: list[str] = []  # what keeps a cluster beside the program
         self.notes: list[str] = []
@@ -195,6 +209,9 @@ def plan(
     if inputs.own_hyperparameters is not None:
         ran.add("hyperparameters")
         _plan_hyperparameters(launch, environment, settings, inputs)
+    launch.gateway, launch.relay = inputs.gateway, inputs.relay
+    if inputs.relay is not None:
+        ran.add("statsd")
     if inputs.gateway is not None:
         from lyftlearn_entrypoint.adapt import statsd
 

@@ -258,6 +258,7 @@ _CHECKS: "dict[str, Callable[[str], str]]" = {
     "count": _count,
     "connect": _connect,
     "size": _size,
+    "tags": _one_of("dogstatsd", "influx", "name"),
     "user": _user,
     "seconds": _seconds,
     "log": _one_of("text", "json"),

@@ -48,7 +48,12 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
     ("statsd_gateway", "address", "", "statsd",
      "Metrics gateway, `host:port`."),
     ("statsd_relay", "relay", "auto", "statsd",
-     "Relay on 127.0.0.1:8125: `auto`, `on` or `off`."),
+     "Relay on 127.0.0.1:8125: `auto` (in jobs and in Studio), `on` (wherever the step is taken) or `off`."),
+    ("statsd_socket", "path", "", "statsd",
+     "Unix datagram socket on which the relay listens too."),
+    ("statsd_tags", "tags", "dogstatsd", "statsd",
+     "How the gateway reads tags, for the metrics of the relay and of the start: `dogstatsd`, `influx`, or `name` (none: the "
+     "context ends the name)."),
     ("spark_master", "master", "auto", "spark",
      "Where Spark works: `auto` (in EKS from Studio, across a job's hosts, in the cluster from a pod, else here), or `local`: here "
      "alone."),

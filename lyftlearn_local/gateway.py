@@ -4,6 +4,7 @@ Run as a script, `python gateway.py HOST PORT [OWN PORT]` is that sidecar, for a
 Standard library only, so that any image's Python runs it.
 """
 
+import os
 import socket
 import sys
 import threading
@@ -45,10 +46,11 @@ class _Receiver:
             raise
         self.host = host
         self.port: int = self.socket.getsockname()[1]
-        # A datagram from this socket is ours: it says that all before it has been read, since a loopback socket keeps the order.
+        # A datagram that begins with this is ours: it says that all before it has been read, since a loopback socket keeps the order.
+        # Known by its bytes, not by its sender, whose address a firewall of this machine may replace (masquerading).
+        self._token = os.urandom(16)
+        self._awaited = b""
         self._marker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._marker.bind((host, 0))
-        self._marker_address = self._marker.getsockname()
         self._seen = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -56,19 +58,20 @@ class _Receiver:
 
     def _read(self) -> None:
         while True:
-            data, sender = self.socket.recvfrom(_LARGEST)
-            if sender != self._marker_address:
+            data = self.socket.recv(_LARGEST)
+            if not data.startswith(self._token):
                 self.received(data)
-                continue
-            self._seen.set()
-            if self._stopping:
-                return
+            elif data == self._awaited:  # else one of an earlier flush, sent twice
+                self._seen.set()
+                if self._stopping:
+                    return
 
     def flush(self) -> None:
         """Returns when everything that was sent before this call has been read."""
+        self._awaited = self._token + os.urandom(16)
         self._seen.clear()
         while not self._seen.is_set():  # a marker may be dropped where the socket's buffer is full
-            self._marker.sendto(b"", (self.host, self.port))
+            self._marker.sendto(self._awaited, (self.host, self.port))
             self._seen.wait(0.5)
 
     def stop(self) -> None:

@@ -23,6 +23,7 @@ from lyftlearn_local import artifacts, container, limits
 from lyftlearn_local.gateway import Sidecar
 from lyftlearn_local.job import Ended, Job, private_mounts
 from lyftlearn_local.platform import BUCKET, SERVICE, Platform
+from lyftlearn_local.relayed import relayed
 
 Say = Callable[[str], None]
 
@@ -190,7 +191,7 @@ def run(request: Request, environ: "dict[str, str]", say: Say, stdout: "int | No
             difference = job.difference()
             if difference:
                 say(difference)
-            with _signals(job):
+            with _signals(job), relayed():
                 job.start(subprocess.DEVNULL if job.is_job else None, stdout)
                 ended = job.wait(request.stop_after)
             left = _leave(request, job, ended, platform, say)

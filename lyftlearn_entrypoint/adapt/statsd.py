@@ -1,9 +1,29 @@
-"""Metrics without a sidecar: the gateway's address under every name that common clients read.
-
-The relay for programs that say localhost:8125 joins here (Launch.relay). Sources of the names: docs/statsd.md.
+"""Metrics without a sidecar: the gateway's address under every name that common clients read, and a relay for programs that say
+localhost:8125 by themselves. Sources of the names: docs/statsd.md.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lyftlearn_entrypoint.settings import Settings
+
 DEFAULT_PORT = 8125
+
+
+def relay(settings: "Settings", context: str) -> "tuple[str, int] | None":
+    """The gateway, (name, port), for which a relay is to be left behind where the step is taken; None for no relay.
+
+    In a pod a sidecar that starts after us would find its port taken; on a laptop somebody else's may be there.
+    """
+    wanted = settings["statsd_relay"]
+    if not settings["statsd_gateway"] or wanted == "off" or (wanted == "auto" and context in ("kubernetes", "local")):
+        return None
+    gateway = split_address(settings["statsd_gateway"])
+    return None if is_relay(*gateway) else gateway
+
+
+def is_relay(host: str, port: int) -> bool:
+    """Whether this is where the relay itself listens: it would send to itself for ever."""
+    return port == DEFAULT_PORT and host in ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1")  # noqa: S104
 
 
 def split_address(address: str) -> "tuple[str, int]":

@@ -19,7 +19,7 @@ COMMANDS = {
     "local": ("lyftlearn_entrypoint.cli.local", "local"),
     "spark": ("lyftlearn_entrypoint.cli.spark", "spark"),
     "doctor": ("lyftlearn_entrypoint.cli.doctor", "doctor"),
-    "image": ("lyftlearn_entrypoint.cli.image", "image"),
+    "image": ("lyftlearn_entrypoint.cli.image.commands", "image"),
 }
 
 

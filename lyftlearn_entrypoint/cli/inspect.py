@@ -64,6 +64,8 @@ def plan(as_json: bool, args: tuple[str, ...]) -> None:
             click.echo(f"             {name}")
     if launch.make_home:
         click.echo(f"makes      {launch.make_home}, as HOME")
+    if launch.relay:
+        click.echo(f"relays     127.0.0.1:8125 to {':'.join(map(str, launch.relay))}")
     for path in launch.owned:
         click.echo(f"owns       {path}")
     click.echo("variables")

@@ -120,7 +120,7 @@ class Fetch:
         if task.step == "spark":
             return Unavailable(task.asks + " does not resolve: no answer yet", "Check DNS in this subnet")
         if task.step in OPTIONAL:
-            return Unavailable(task.asks + " does not resolve: no answer yet", "Metrics of this start are dropped: check DNS")
+            return Unavailable(task.asks + " does not resolve: no answer yet", self._fate() + ": check DNS")
         waiting = self._client.http.waiting() if self._client is not None else []
         whom = "; still waiting for " + " and ".join(waiting) if waiting else ""
         return Unavailable(
@@ -189,7 +189,12 @@ class Fetch:
         from lyftlearn_entrypoint.adapt import statsd
 
         host, port = statsd.split_address(self.settings["statsd_gateway"])
-        self.tasks.append(Task("statsd", "the metrics gateway " + host, lambda: (_resolve(host, port), port)))
+        self.inputs.relay = statsd.relay(self.settings, self.context.name)
+        self.tasks.append(Task("statsd", "the metrics gateway " + host, lambda: (_resolve(host, port, self._fate()), port)))
+
+    def _fate(self) -> str:
+        """What becomes of the metrics where the gateway's name does not resolve. The relay looks it up again."""
+        return "Metrics are dropped until it does" if self.inputs.relay else "Metrics of this start are dropped"
 
     def _spark(self) -> None:
         place = self.inputs.spark
@@ -274,17 +279,14 @@ def _together(errors: "list[StartError]") -> StartError:
     return type(errors[0])("; and ".join(str(error).rstrip(".") for error in errors))
 
 
-def _resolve(host: str, port: int) -> str:
+def _resolve(host: str, port: int, fate: str) -> str:
     """The numeric address of the metrics gateway. IPv4 first, since many clients cannot do IPv6. Raises Unavailable."""
-    import _socket
+    from lyftlearn_entrypoint.relay.leave import addresses
 
     try:
-        # As bytes: for a str the C code would import encodings.idna, and with it `re` (12 ms).
-        found = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_DGRAM)
+        return addresses(host, port)[0]
     except (OSError, UnicodeError) as error:
         raise Unavailable(
             "the metrics gateway " + host + " does not resolve: " + str(getattr(error, "strerror", "") or "the name is not legal"),
-            "Metrics of this start are dropped: check LYFTLEARN_STATSD_GATEWAY and DNS",
+            fate + ": check LYFTLEARN_STATSD_GATEWAY and DNS",
         ) from None
-    addresses = sorted(found, key=lambda entry: entry[0] != _socket.AF_INET)
-    return str(addresses[0][4][0])

@@ -47,7 +47,7 @@ class Engine:
     def __enter__(self) -> "Engine":
         import click
 
-        from lyftlearn_entrypoint.cli.image_docker import connect
+        from lyftlearn_entrypoint.cli.image.docker import connect
 
         try:
             self.client = connect()

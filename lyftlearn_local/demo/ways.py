@@ -16,6 +16,7 @@ from lyftlearn_local.demo.compare import Seen, sha256
 from lyftlearn_local.demo.inputs import Secrets
 from lyftlearn_local.job import Job
 from lyftlearn_local.platform import Platform
+from lyftlearn_local.relayed import relayed
 from lyftlearn_local.run import free_port, pod_sidecar, text
 
 CONFIGMAP, SECRETS = "/etc/hyperparameters", "/etc/credentials"
@@ -128,10 +129,11 @@ def as_training_job(scene: Scene, staged: "dict[str, str]") -> Seen:
         raise Failed("the API would refuse: " + refused[0].line)
     made = contain(container.TRAINING, "screening-train", passed, scene.pointers(), CONFIGMAP, 0)
     with scene.job(made) as job:
-        printed, start = scene.finish(job, job.root / "stdout")
+        with relayed():
+            printed, start = scene.finish(job, job.root / "stdout")
         report, model = left(job.real("/opt/ml/model"))
         uploaded = artifacts.upload(scene.platform.client("s3"), scene.platform.bucket, made.job, job.root)
-    return Seen(report, printed, scene.platform.gateway.take(), start, model, uploaded)
+    return Seen(report, printed, scene.platform.gateway.take().only(METRICS)[0], start, model, uploaded)
 
 
 def as_notebook(scene: Scene, staged: "dict[str, str]") -> Seen:
@@ -146,16 +148,17 @@ def as_notebook(scene: Scene, staged: "dict[str, str]") -> Seen:
         order.write_text(json.dumps({"launcher": scene.launcher, "program": program, "kernel_environ": kernel, "result": str(result)}))
         made.argv.append(str(order))
         made.environ["JUPYTER_RUNTIME_DIR"] = str(job.root / "run")  # short: a socket's path has at most 107 bytes (unix(7))
-        with (job.root / "stdout").open("wb") as sink:
-            job.start(stdout=sink)
-        ended = job.wait(120)
+        with relayed():
+            with (job.root / "stdout").open("wb") as sink:
+                job.start(stdout=sink)
+            ended = job.wait(120)
         if ended.code:
             raise Failed(f"notebook: exit code {ended.code}")
         seen = json.loads(result.read_text())
         if seen["stderr"]:
             scene.say("the kernel wrote to stderr: " + seen["stderr"].strip()[:500])
         report, model = left(job.real("/opt/ml/model"))
-    return Seen(report, seen["stdout"], scene.platform.gateway.take(), seen["start"], model)
+    return Seen(report, seen["stdout"], scene.platform.gateway.take().only(METRICS)[0], seen["start"], model)
 
 
 def serve(scene: Scene, model: str, environment: "dict[str, str]", rows: "list[list[float]]") -> "tuple[list[float], str]":

@@ -1,7 +1,7 @@
 """Containers of the images, run by a real Docker Engine. Without an engine, or without the image, each test is skipped by name.
 
-LYFTLEARN_TEST_IMAGES=required (set by `lyftlearn image test`) makes that a failure; names of images, with commas, require those and leave
-the tests of others out; `none` leaves all of them out. The summary says what was left out.
+LYFTLEARN_TEST_IMAGES=required makes that a failure; names of images, with commas, as `lyftlearn image test` sets, require those and leave
+the tests that need others out; `none` leaves all of them out. The summary says what was left out.
 """
 
 import os
@@ -14,8 +14,8 @@ from typing import Any
 import click
 import pytest
 
-from lyftlearn_entrypoint.cli.image_common import tag_of
-from lyftlearn_entrypoint.cli.image_docker import connect
+from lyftlearn_entrypoint.cli.image.common import tag_of
+from lyftlearn_entrypoint.cli.image.docker import connect
 
 WANTED = os.environ.get("LYFTLEARN_TEST_IMAGES", "")
 # What a container's log must not hold unless a test expects it.
@@ -161,13 +161,14 @@ def dl(client: Any) -> str:
 
 
 @pytest.fixture
-def start(client: Any, base: str) -> "Iterator[Start]":
-    """Starts containers, without a network but their own loopback unless a test says otherwise; removes them, and checks their logs."""
+def start(client: Any, request: pytest.FixtureRequest) -> "Iterator[Start]":
+    """Starts containers, of the base image and without a network but their own loopback unless a test says otherwise; removes them, and
+    checks their logs."""
     started: list[Container] = []
 
-    def run(*command: str, image: str = base, **options: Any) -> Container:
+    def run(*command: str, image: str = "", **options: Any) -> Container:
         settled = {"network_mode": "none", "detach": True, **options}
-        handle = client.containers.create(image, list(command) or None, **settled)
+        handle = client.containers.create(image or request.getfixturevalue("base"), list(command) or None, **settled)
         made = Container(handle)
         started.append(made)
         handle.start()

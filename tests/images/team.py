@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from lyftlearn_entrypoint.cli.image_docker import choose, programs
+from lyftlearn_entrypoint.cli.image.docker import choose, programs
 from tests.images.conftest import tag
 
 EXAMPLE = Path(__file__).parents[2] / "examples/team"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_entrypoint.cli.image_common import lineage
-from lyftlearn_entrypoint.cli.image_layers import Saved, deleted
-from lyftlearn_entrypoint.cli.image_scan import Finding, Scanner, allowed, sift
-from lyftlearn_entrypoint.cli.image_secrets import own_values
+from lyftlearn_entrypoint.cli.image.common import lineage
+from lyftlearn_entrypoint.cli.image.layers import Saved, deleted
+from lyftlearn_entrypoint.cli.image.scan import Finding, Scanner, allowed, sift
+from lyftlearn_entrypoint.cli.image.secrets import own_values
 from tests.images.conftest import tag
 from tests.images.every_image import EVERY, ROOT
 

@@ -8,7 +8,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from lyftlearn_entrypoint.cli import image_sbom
+from lyftlearn_entrypoint.cli.image import sbom as image_sbom
 from tests.images.conftest import Start, tag
 from tests.images.every_image import EVERY, ROOT
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lyftlearn_entrypoint.cli import image_size
+from lyftlearn_entrypoint.cli.image import size as image_size
 from tests.images.conftest import Start
 
-pytestmark = pytest.mark.image("base", "dl")
+pytestmark = pytest.mark.image("dl")
 
 PROGRAMS = Path(__file__).parent / "dl"
 SITE = "/opt/venv/lib/python3.11/site-packages"
@@ -27,6 +27,7 @@ def environment(client: Any, image: str) -> "dict[str, str]":
     return dict(variable.split("=", 1) for variable in client.images.get(image).attrs["Config"]["Env"])
 
 
+@pytest.mark.image("base")
 def test_it_shares_every_layer_of_the_base_image(client: Any, base: str, dl: str) -> None:
     below = client.images.get(base).attrs["RootFS"]["Layers"]
     all_of_it = client.images.get(dl).attrs["RootFS"]["Layers"]
@@ -34,6 +35,7 @@ def test_it_shares_every_layer_of_the_base_image(client: Any, base: str, dl: str
     assert len(all_of_it) == len(below) + 3
 
 
+@pytest.mark.image("base")
 def test_how_it_starts(client: Any, base: str, dl: str) -> None:
     """As the base image, with what GPUs need, here and nowhere else."""
     ours, theirs = client.images.get(dl).attrs["Config"], client.images.get(base).attrs["Config"]
@@ -72,6 +74,7 @@ def test_every_library_finds_what_it_needs(start: Start, dl: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.image("base")
 def test_the_packages_agree_and_are_the_locked_ones(start: Start, base: str, dl: str) -> None:
     """pip is content, finds each file that RECORD names, and no package of the base image is another one."""
     program = (

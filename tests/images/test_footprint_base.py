@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from lyftlearn_entrypoint.cli import footprint_layers, footprint_starts, image_footprint
-from lyftlearn_entrypoint.cli.image_footprint import footprint
+from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers
+from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
+from lyftlearn_entrypoint.cli.image import footprint as image_footprint
+from lyftlearn_entrypoint.cli.image.footprint import footprint
 from tests.images.conftest import tag
 
 if TYPE_CHECKING:
-    from lyftlearn_entrypoint.cli.footprint_account import Account
+    from lyftlearn_entrypoint.cli.footprint.account import Account
 
 pytestmark = [pytest.mark.image, pytest.mark.skipif(not shutil.which("strace"), reason="no strace on PATH")]
 
@@ -38,6 +40,18 @@ def test_the_entrypoint_touches_the_system_and_itself_alone(accounts: "dict[str,
     assert LAUNCHER in paths
     assert [path for path in paths if not path.startswith((*SYSTEM, OWN)) and path != LAUNCHER] == []
     assert [path for path in paths if path.startswith(OWN) and not path.endswith((".pyc", "/start.cpython-311"))] == []
+
+
+HOT = ("COPY /parts/", "COPY /rootfs/")
+
+
+@pytest.mark.parametrize(("start", "more"), [("entrypoint", ()), ("train", ()), ("fetch", ()), ("kernel", ("COPY /venv/",))])
+def test_a_start_reads_the_layers_that_are_cut_for_it(accounts: "dict[str, Account]", start: str, more: "tuple[str, ...]") -> None:
+    """Of the others at most a word: the program that is run, a link's directory."""
+    elsewhere = [
+        use.file for use in accounts[start].uses if not accounts[start].image.layers[use.file.layer].name.startswith((*HOT, *more))
+    ]
+    assert sum(file.size for file in elsewhere) < 50_000, [file.path for file in elsewhere]
 
 
 def test_an_entrypoint_with_nothing_to_do_reads_one_file_of_its_own(accounts: "dict[str, Account]") -> None:

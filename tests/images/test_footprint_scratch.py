@@ -16,7 +16,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lyftlearn_entrypoint.cli import footprint_layers, footprint_run, footprint_starts, image_footprint
+from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers
+from lyftlearn_entrypoint.cli.footprint import run as footprint_run
+from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
+from lyftlearn_entrypoint.cli.image import footprint as image_footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,10 +10,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from lyftlearn_entrypoint.cli import image_size
-from lyftlearn_entrypoint.cli.image import image
-from lyftlearn_entrypoint.cli.image_common import keeps_manifests
-from lyftlearn_entrypoint.cli.image_stamp import config_of, stamp
+from lyftlearn_entrypoint.cli.image import size as image_size
+from lyftlearn_entrypoint.cli.image.commands import image
+from lyftlearn_entrypoint.cli.image.common import keeps_manifests
+from lyftlearn_entrypoint.cli.image.stamp import config_of, stamp
 from tests.images.conftest import tag
 from tests.unit.test_image_secrets import key, made_up
 

@@ -6,8 +6,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lyftlearn_entrypoint.cli import image_build, image_docker
-from lyftlearn_entrypoint.cli.image import ELSEWHERE, image
+from lyftlearn_entrypoint.cli.image import build as image_build
+from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image import testing
+from lyftlearn_entrypoint.cli.image.commands import ELSEWHERE, image
 
 
 def programs(**answers: "tuple[int, str]") -> "image_docker.Run":
@@ -94,3 +96,37 @@ def test_what_is_no_pair_is_refused(option: str) -> None:
             image_build.pair(option, text)
     assert image_build.pair(option, "NAME=a=b") == ("NAME", "a=b")
     assert image_build.pair(option, "NAME=") == ("NAME", "")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """dl on base, each with a test of its own; and tests that hold for both."""
+    for name, below in (("base", "debian:bookworm-slim"), ("dl", "lyftlearn-base:latest")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "Dockerfile").write_text(f"ARG BASE_IMAGE={below}\n")
+    (tmp_path / "tests/images").mkdir(parents=True)
+    for name in ("base_users", "dl_hosts", "dl_content", "content_run", "team_contexts", "push", "image_build"):
+        (tmp_path / f"tests/images/test_{name}.py").write_text("")
+    return tmp_path
+
+
+def test_the_tests_of_an_image_are_its_own_and_those_of_each(checkout: Path) -> None:
+    words = ("dl_content", "dl_hosts", "content_run", "team_contexts")
+    assert testing.files(checkout, "dl") == [f"tests/images/test_{word}.py" for word in words]
+    with pytest.raises(click.UsageError, match="has no tests/images/test_distributed_"):
+        testing.files(checkout, "distributed")
+
+
+@pytest.mark.parametrize(("there", "required"), [(True, "dl,base"), (False, "dl")])
+def test_an_image_below_is_needed_only_where_it_is_there(checkout: Path, there: bool, required: str) -> None:
+    asked: list[str] = []
+
+    def look(tag: str) -> bool:
+        asked.append(tag)
+        return there
+
+    given = {"PATH": "/bin", "LYFTLEARN_TEST_IMAGES": "none", "LYFTLEARN_TEST_IMAGE_BASE": "mine:1"}
+    told = {"LYFTLEARN_TEST_IMAGES": required, "LYFTLEARN_TEST_CONTENT_OF": "dl", "LYFTLEARN_TEST_IMAGE_DL": "other:2"}
+    assert testing.environment(checkout, "dl", "other:2", given, look) == {**given, **told}
+    assert asked == ["mine:1"]
+    assert testing.environment(checkout, "base", "", {}, look)["LYFTLEARN_TEST_IMAGE_BASE"] == "lyftlearn-base:latest"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import requests
 
-from lyftlearn_entrypoint.cli.image_attach import attach, fallback_tag, read
-from lyftlearn_entrypoint.cli.image_ecr import Destination, Login, Tokens
-from lyftlearn_entrypoint.cli.image_registry import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest, Registry, canonical
+from lyftlearn_entrypoint.cli.image.attach import attach, fallback_tag, read
+from lyftlearn_entrypoint.cli.image.ecr import Destination, Login, Tokens
+from lyftlearn_entrypoint.cli.image.registry import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest, Registry, canonical
 from lyftlearn_entrypoint.errors import BadDocument
 from tests.images.ecr_world import COMMIT, DOWN, World, times
 from tests.integration.job import operator

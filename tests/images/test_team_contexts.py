@@ -224,12 +224,15 @@ def test_a_laptop(team: Team, start: Start, tmp_path: Path, user: str) -> None:
 
 
 def test_an_own_user_trains_only_where_it_may_write(team: Team, start: Start, tmp_path: Path) -> None:
-    """SageMaker's /opt/ml is root's. The entrypoint is not root, so it cannot hand it over: the program finds out when it saves."""
+    """SageMaker's /opt/ml is root's. The entrypoint is not root and cannot hand it over: it warns, and the program fails when it saves."""
     job = training(tmp_path / "roots")
     container = start("train", image=team.own_user, **job.options(PROGRAMS))
-    container.expect("warning: hyperparameters: written to /tmp/lyftlearn-input-", "Traceback")
+    container.expect(
+        "warning: hyperparameters: written to /tmp/lyftlearn-input-", "Traceback", "warning: /opt/ml/model cannot be written by uid 1000"
+    )
     assert container.wait() == 1
     assert "since /opt/ml/input/config/hyperparameters.json: Permission denied" in container.log
+    assert "warning: /opt/ml/model cannot be written by uid 1000" in container.log
     assert "PermissionError: [Errno 13] Permission denied: '/opt/ml/model/screening.joblib'" in container.log
     assert not (job.ml / "output/failure").exists()
     job = training(tmp_path / "open")

@@ -232,3 +232,40 @@ def test_program_is_found_as_the_user_who_runs(job: "Starter") -> None:
     path = {"PATH": f"{job.root}/closed:{job.root}/open:/usr/bin:/bin"}
     assert job.run("program", env={**path, "LYFTLEARN_USER": str(UID)}).returncode == 5
     assert job.run("program", env=path).returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("mode", "settled", "warned"),
+    [
+        (0o755, {}, True),
+        (0o755, {"LYFTLEARN_STEPS": "credentials"}, True),
+        (0o666, {}, True),  # no new file can be made in it
+        (0o777, {}, False),
+        (0o755, {"LYFTLEARN_STEPS": "none"}, False),
+        (0o755, {"LYFTLEARN_CONTEXT": "sagemaker-processing"}, False),
+        (None, {}, False),
+    ],
+)
+def test_who_is_not_root_is_warned_where_no_model_can_be_saved(
+    job: "Starter", mode: "int | None", settled: "dict[str, str]", warned: bool
+) -> None:
+    """An image with a USER of its own: SageMaker's /opt/ml/model is root's."""
+    model = job.root / "opt/ml/model"
+    if mode is None:
+        model.rmdir()
+    else:
+        model.chmod(mode)
+    done = job.run("id", "-u", env={"HOME": "/", **settled}, user=UID, group=GID, extra_groups=[])
+    assert lines(done) == [str(UID)]
+    line = (
+        f"lyftlearn-entrypoint: warning: /opt/ml/model cannot be written by uid {UID}, so the model cannot be saved: "
+        "leave USER out of the image, and name that user in LYFTLEARN_USER\n"
+    )
+    assert done.stderr.decode().count("warning") == warned
+    assert (line in done.stderr.decode()) is warned
+
+
+def test_root_is_not_warned(job: "Starter") -> None:
+    (job.root / "opt/ml/model").chmod(0o500)
+    assert b"warning" not in job.run("true").stderr
+    assert b"warning" not in job.run("true", env={"LYFTLEARN_USER": str(UID)}).stderr

@@ -77,7 +77,7 @@ def test_a_gateway_whose_name_does_not_resolve_costs_two_seconds(job: Job, silen
     warnings = [line for line in ended.err.splitlines() if "warning" in line]
     assert len(warnings) == 1
     assert "the metrics gateway gateway.example.com" in warnings[0]
-    assert "Metrics of this start are dropped" in warnings[0]
+    assert "Metrics are dropped until it does" in warnings[0]
     assert "LYFTLEARN_DEADLINE" not in ended.err
 
 

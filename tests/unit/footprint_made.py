@@ -7,7 +7,7 @@ import struct
 import tarfile
 from typing import TYPE_CHECKING
 
-from lyftlearn_entrypoint.cli.footprint_layers import Image, read
+from lyftlearn_entrypoint.cli.footprint.layers import Image, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

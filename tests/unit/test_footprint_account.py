@@ -2,10 +2,10 @@
 
 import random
 
-from lyftlearn_entrypoint.cli.footprint_account import Account, Use, owners
-from lyftlearn_entrypoint.cli.footprint_report import Measured, facts, labels
-from lyftlearn_entrypoint.cli.footprint_spans import Fetched
-from lyftlearn_entrypoint.cli.footprint_trace import Touch
+from lyftlearn_entrypoint.cli.footprint.account import Account, Use, owners
+from lyftlearn_entrypoint.cli.footprint.report import Measured, facts, labels
+from lyftlearn_entrypoint.cli.footprint.spans import Fetched
+from lyftlearn_entrypoint.cli.footprint.trace import Touch
 from tests.unit.footprint_made import elf, image
 
 MIB = 1 << 20

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from lyftlearn_entrypoint.cli import footprint_budget
-from lyftlearn_entrypoint.cli.footprint_spans import SPAN
+from lyftlearn_entrypoint.cli.footprint import budget as footprint_budget
+from lyftlearn_entrypoint.cli.footprint.spans import SPAN
 
 
 def row(name: str, **packages: int) -> "dict[str, Any]":

@@ -7,10 +7,10 @@ from io import BytesIO
 
 import pytest
 
-from lyftlearn_entrypoint.cli.footprint_exec import Program, program
-from lyftlearn_entrypoint.cli.footprint_layers import Weighed, read
-from lyftlearn_entrypoint.cli.footprint_spans import SPAN
-from lyftlearn_entrypoint.cli.image_layers import Unreadable
+from lyftlearn_entrypoint.cli.footprint.exec import Program, program
+from lyftlearn_entrypoint.cli.footprint.layers import Weighed, read
+from lyftlearn_entrypoint.cli.footprint.spans import SPAN
+from lyftlearn_entrypoint.cli.image.layers import Unreadable
 from tests.unit.footprint_made import elf, image, layer, saved
 
 

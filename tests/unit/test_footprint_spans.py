@@ -2,7 +2,7 @@
 
 import pytest
 
-from lyftlearn_entrypoint.cli.footprint_spans import SPAN, Fetched, Weight, fetched, merged, pages, total, touched
+from lyftlearn_entrypoint.cli.footprint.spans import SPAN, Fetched, Weight, fetched, merged, pages, total, touched
 
 MIB = 1 << 20
 

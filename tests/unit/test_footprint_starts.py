@@ -10,8 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lyftlearn_entrypoint.cli import footprint_run, footprint_starts
-from lyftlearn_entrypoint.cli.image_footprint import footprint
+from lyftlearn_entrypoint.cli.footprint import run as footprint_run
+from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
+from lyftlearn_entrypoint.cli.image.footprint import footprint
 from lyftlearn_entrypoint.context import STUDIO, TRAINING, detect
 from lyftlearn_entrypoint.files import Files
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lyftlearn_entrypoint.cli.footprint_trace import Touch, Trace, calls, text
+from lyftlearn_entrypoint.cli.footprint.trace import Touch, Trace, calls, text
 from tests.unit.footprint_made import printed
 
 OPEN = '7 openat(AT_FDCWD</home/x>, "a", O_RDONLY|O_CLOEXEC) = 3</data/a>'

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
-from lyftlearn_entrypoint.cli.image_certificates import Certificates, fingerprints
+from lyftlearn_entrypoint.cli.image.certificates import Certificates, fingerprints
 
 if TYPE_CHECKING:
     from collections.abc import Callable

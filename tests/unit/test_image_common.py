@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lyftlearn_entrypoint.cli.image_common import default_of, epoch_of, lineage
+from lyftlearn_entrypoint.cli.image.common import default_of, epoch_of, lineage
 
 
 def checkout(root: Path, **dockerfiles: str) -> Path:

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from lyftlearn_entrypoint.cli.image_jars import Jar, read
+from lyftlearn_entrypoint.cli.image.jars import Jar, read
 
 
 def jar(files: "dict[str, str | bytes]") -> bytes:

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from lyftlearn_entrypoint.cli.image_layers import Saved, Unreadable, deleted
+from lyftlearn_entrypoint.cli.image.layers import Saved, Unreadable, deleted
 from tests.unit.saved_image import chunks, config, engine_form, oci_form, tar
 
 LOWER = tar({"./": None, "etc/": None, "etc/a": b"lower", "./etc/b": b"b", "/bin": "usr/bin"})

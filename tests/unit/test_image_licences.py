@@ -4,7 +4,7 @@ from email.parser import HeaderParser
 
 import pytest
 
-from lyftlearn_entrypoint.cli.image_licences import all_of, debian_name, in_text, of_bundled, of_debian, of_python, reference, statement
+from lyftlearn_entrypoint.cli.image.licences import all_of, debian_name, in_text, of_bundled, of_debian, of_python, reference, statement
 
 MIT = "Permission is hereby granted, free of charge, to any person obtaining a copy\nof this software"
 BSD2 = "Redistribution and use in source and binary\nforms, with or without modification"

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from lyftlearn_entrypoint.cli import image_ecr, image_push, image_registry
-from lyftlearn_entrypoint.cli.image_engine_push import Pushed, Teller, explain
+from lyftlearn_entrypoint.cli.image import ecr as image_ecr
+from lyftlearn_entrypoint.cli.image import push as image_push
+from lyftlearn_entrypoint.cli.image import registry as image_registry
+from lyftlearn_entrypoint.cli.image.engine_push import Pushed, Teller, explain
 from lyftlearn_entrypoint.errors import BadDocument, BadSettings, Missing, Refused, StartError, Unavailable
 
 OURS = "123456789012.registry.us-east-1.example.com"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from lyftlearn_entrypoint.cli import image_attach, image_tags
+from lyftlearn_entrypoint.cli.image import attach as image_attach
+from lyftlearn_entrypoint.cli.image import tags as image_tags
 from lyftlearn_entrypoint.errors import BadSettings, Missing
 
 FACTS = {"version": "1.2.3", "revision": "abc", "architecture": "arm64", "none": ""}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lyftlearn_entrypoint.cli.image_layers import Saved
-from lyftlearn_entrypoint.cli.image_reproduce import Index, compare_config, compare_layer, index
+from lyftlearn_entrypoint.cli.image.layers import Saved
+from lyftlearn_entrypoint.cli.image.reproduce import Index, compare_config, compare_layer, index
 from tests.unit.saved_image import chunks, config, engine_form, tar
 
 

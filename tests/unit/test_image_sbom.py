@@ -11,8 +11,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from lyftlearn_entrypoint.cli.image_packages import Inventory, Package, inventory, merged
-from lyftlearn_entrypoint.cli.image_sbom import bill, completed, listing, table
+from lyftlearn_entrypoint.cli.image.packages import Inventory, Package, inventory, merged
+from lyftlearn_entrypoint.cli.image.sbom import bill, completed, listing, table
 from tests.unit.saved_image import Files, chunks, tar
 from tests.unit.test_image_jars import jar, maven
 from tests.unit.test_image_licences import BSD3, machine_readable
@@ -273,8 +273,8 @@ def test_the_same_image_gives_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "image.json").write_text(json.dumps(IMAGE))
     program = (
         "import json, sys\n"
-        "from lyftlearn_entrypoint.cli.image_packages import inventory\n"
-        "from lyftlearn_entrypoint.cli.image_sbom import bill, listing\n"
+        "from lyftlearn_entrypoint.cli.image.packages import inventory\n"
+        "from lyftlearn_entrypoint.cli.image.sbom import bill, listing\n"
         "image, found = json.load(open('image.json')), inventory([open('files.tar', 'rb').read()], {})\n"
         "sys.stdout.write(bill(image, 'x', found) + listing(image, 'x', found.packages))"
     )

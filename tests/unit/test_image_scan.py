@@ -10,9 +10,9 @@ from typing import Any
 import click
 import pytest
 
-from lyftlearn_entrypoint.cli.image_layers import Saved
-from lyftlearn_entrypoint.cli.image_scan import LARGE, Allowed, Finding, Scanner, allowed, sift
-from lyftlearn_entrypoint.cli.image_secrets import Own, own_values
+from lyftlearn_entrypoint.cli.image.layers import Saved
+from lyftlearn_entrypoint.cli.image.scan import LARGE, Allowed, Finding, Scanner, allowed, sift
+from lyftlearn_entrypoint.cli.image.secrets import Own, own_values
 from tests.unit.saved_image import Files, chunks, config, engine_form, tar
 from tests.unit.test_image_certificates import pem
 from tests.unit.test_image_secrets import key, made_up

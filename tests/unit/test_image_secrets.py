@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from lyftlearn_entrypoint.cli.image_secrets import in_bytes, in_path, in_settings, is_secret_name, named_values, own_values
+from lyftlearn_entrypoint.cli.image.secrets import in_bytes, in_path, in_settings, is_secret_name, named_values, own_values
 
 LETTERS = string.ascii_letters + string.digits
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from lyftlearn_entrypoint.cli import image_size
+from lyftlearn_entrypoint.cli.image import size as image_size
 from tests.unit.saved_image import chunks, config, engine_form, tar
 
 
@@ -13,6 +13,7 @@ from tests.unit.saved_image import chunks, config, engine_form, tar
     ("created_by", "name"),
     [
         ("", "base system"),
+        ("COPY / / # buildkit", "base system"),
         ("COPY /opt/venv/ /opt/venv/ # buildkit", "COPY /opt/venv/ /opt/venv/"),
         (
             "RUN |1 SOURCE_DATE_EPOCH=1 /bin/sh -eu -c apt-get update;  apt-get install -y --no-install-recommends a b; rm x # buildkit",

@@ -2,7 +2,7 @@
 
 import json
 
-from lyftlearn_entrypoint.cli.image_stamp import moment, stamped
+from lyftlearn_entrypoint.cli.image.stamp import moment, stamped
 
 EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z
 

@@ -146,6 +146,8 @@ EVERYTHING = {
     "spark_eks_region": "eu-west-1",
     "spark_connect": "sc://c:15002",
     "spark_wait": "9",
+    "statsd_socket": "/run/statsd",
+    "statsd_tags": "name",
     "user": "worker",
     "torch_hosts": "auto",
     "shared_memory_min": "64m",

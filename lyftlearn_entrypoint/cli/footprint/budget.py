@@ -1,0 +1,84 @@
+"""images/NAME/footprint.json: what starts may touch, and what they touched when it was written, so that a growth has a name. Pure.
+
+By start: `opened`, bytes of opened files by the beginning of a layer's name (a layer that is not named may not be touched at all); `total`;
+`fetched`, bytes unpacked that a lazy pull fetches at most; `packages`, bytes of opened files of each package as they were.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_entrypoint.cli.footprint.spans import SPAN
+from lyftlearn_entrypoint.cli.image.size import megabytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What --update leaves for packages to grow, and what it rounds up to: 100 kB.
+_GROWTH = 1.05
+_ROUND = 100_000
+_NAMED = 3  # packages in a message
+
+
+def made(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """A budget for starts as `facts` gives them: what they touch now, and a twentieth more; one span more for what is fetched."""
+    return {
+        each["start"]: {
+            "opened": {key(row["layer"]): _roomy(row["bytes"]) for row in each["layers"] if row["files"]},
+            "total": _roomy(each["bytes"]),
+            "fetched": _roomy(each["fetched"]["most"]["bytes"] + SPAN),
+            "packages": _packages(each["layers"]),
+        }
+        for each in found
+    }
+
+
+def key(label: str) -> str:
+    """The beginning of a layer's name that stays when a step is changed: what it does, and to what."""
+    return " ".join(label.split(" ")[:2])
+
+
+def over(found: list[dict[str, Any]], budget: Mapping[str, Any]) -> list[str]:
+    """What is over its budget, one line each, with the packages that grew most. Starts without a budget are passed over."""
+    lines = []
+    for each in found:
+        if (limits := budget.get(each["start"])) is None:
+            continue
+        before = limits.get("packages", {})
+        for name, rows in _grouped(each["layers"], limits["opened"]).items():
+            limit = limits["opened"].get(name, 0)
+            lines += _line(each["start"], f"opens {{}} of {name}", sum(row["bytes"] for row in rows), limit, _packages(rows), before)
+        everything = _packages(each["layers"])
+        lines += _line(each["start"], "opens {} in all", each["bytes"], limits["total"], everything, before)
+        lines += _line(each["start"], "has {} fetched", each["fetched"]["most"]["bytes"], limits["fetched"], everything, before)
+    return lines
+
+
+def _roomy(size: int) -> int:
+    return -(-int(size * _GROWTH) // _ROUND) * _ROUND
+
+
+def _grouped(rows: list[dict[str, Any]], limits: Mapping[str, int]) -> dict[str, list[dict[str, Any]]]:
+    """The layers by the longest beginning of their name that has a limit; those of none by their own name."""
+    made: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        starts = [start for start in limits if row["layer"].startswith(start)]
+        made.setdefault(max(starts, key=len) if starts else row["layer"], []).append(row)
+    return made
+
+
+def _packages(rows: list[dict[str, Any]]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for row in rows:
+        for name, size in row["packages"].items():
+            sizes[name] = sizes.get(name, 0) + size
+    return dict(sorted(sizes.items()))
+
+
+def _line(start: str, what: str, size: int, limit: int, packages: dict[str, int], before: Mapping[str, int]) -> list[str]:
+    if size <= limit:
+        return []
+    grown = sorted(((size - before.get(name, 0), name) for name, size in packages.items()), key=lambda each: (-each[0], each[1]))
+    named = [f"{name} (+{megabytes(more)}{'' if name in before else ', new'})" for more, name in grown[:_NAMED] if more > 0]
+    because = ": " + ", ".join(named) if named else ": no package grew, so files moved between layers or spans"
+    return [f"{start} {what.format(megabytes(size))}, over its budget of {megabytes(limit)}{because}"]

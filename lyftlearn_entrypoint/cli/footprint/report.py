@@ -1,0 +1,142 @@
+"""What `lyftlearn image footprint` prints: the facts of each start as plain data, and the same as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lyftlearn_entrypoint.cli.footprint.spans import PAGE
+from lyftlearn_entrypoint.cli.image.size import megabytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lyftlearn_entrypoint.cli.footprint.account import Account, Part
+    from lyftlearn_entrypoint.cli.footprint.layers import Image
+    from lyftlearn_entrypoint.cli.footprint.spans import Fetched
+
+# The start that the entrypoint's own part is what others have over.
+BARE = "python"
+# A layer that is fetched and not touched is shown from that many bytes on.
+_SHOWN = 100_000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One start that was run: its name and title, how long it took (seconds, under strace), and what it used."""
+
+    name: str
+    title: str
+    seconds: float
+    account: Account
+
+
+def labels(image: Image) -> list[str]:
+    """A name for each layer that no other layer has; the lowest is always called the base system."""
+    made: list[str] = []
+    for layer in image.layers:
+        name = "base system" if layer.number == 0 else layer.name.strip()
+        same = sum(each == name or each.startswith(name + " (") for each in made)
+        made.append(f"{name} ({same + 1})" if same else name)
+    return made
+
+
+def facts(measured: Measured, owners: Mapping[str, str], bare: Account | None = None) -> dict[str, Any]:
+    """One start as plain data, sizes in bytes. `least` is what was surely touched, `most` what may have been."""
+    image = measured.account.image
+    parts = measured.account.parts
+    packages = measured.account.packages(owners)
+    found: dict[str, Any] = {
+        "start": measured.name,
+        "title": measured.title,
+        "seconds": round(measured.seconds, 1),
+        **_row(parts, sum(weight.size for weight in image.weights), image),
+        "layers": [
+            {"layer": name, **_row([part], weight.size, image), "packages": packages.get(str(part.layer), {})}
+            for name, part, weight in zip(labels(image), parts, image.weights, strict=True)
+        ],
+    }
+    if stale := measured.account.recompiled:
+        found["recompiled"] = {"files": len(stale), "bytes": sum(file.size for file in stale)}
+    if bare is not None:
+        own = measured.account.without(bare)
+        found["over_python"] = {
+            "files": len(own),
+            "bytes": sum(use.file.size for use in own),
+            "fetched": {
+                which: _fetched(part.fetched[at] for part in parts)["bytes"] - _fetched(part.fetched[at] for part in bare.parts)["bytes"]
+                for at, which in enumerate(("least", "most"))
+            },
+        }
+    return found
+
+
+def _row(parts: list[Part], size: int, image: Image) -> dict[str, Any]:
+    opened = sum(part.size for part in parts)
+    whole = sum(weight.size for weight in image.weights)
+    least, most = ([part.fetched[at] for part in parts] for at in (0, 1))
+    return {
+        "size": size,
+        "files": sum(part.files for part in parts),
+        "bytes": opened,
+        "share_of_layer" if len(parts) == 1 else "share": opened / size if size else 0.0,
+        **({"share_of_image": opened / whole} if len(parts) == 1 and whole else {}),
+        "pages": {"least": sum(part.pages[0] for part in parts), "most": sum(part.pages[1] for part in parts)},
+        "spans": sum(image.weights[part.layer].spans for part in parts),
+        "fetched": {"least": _fetched(least), "most": _fetched(most)},
+    }
+
+
+def _fetched(each: Iterable[Fetched]) -> dict[str, int]:
+    every = list(each)
+    squeezed = sum(one.compressed for one in every)
+    return {
+        "spans": sum(one.spans for one in every),
+        "bytes": sum(one.size for one in every),
+        **({"compressed_bytes": squeezed} if squeezed else {}),
+    }
+
+
+def print_start(found: dict[str, Any], top: int) -> None:
+    """One start as text: a line for each layer of which anything was touched or is fetched, and the packages that were touched most.
+
+    What is fetched is the most of it; of pages and spans both bounds are shown.
+    """
+    click.echo(f"{found['start']}: {found['title']} ({found['seconds']:.1f} s, traced)")
+    squeezed = "compressed_bytes" in found["fetched"]["most"]
+    head = ("files", "opened", "of layer", "of image", "pages", "spans", "fetched", *(["gzip"] if squeezed else []))
+    click.echo("".join(text.rjust(width) for text, width in zip(head, _WIDTHS, strict=False)))
+    for row in found["layers"]:
+        if row["files"] or row["fetched"]["most"]["bytes"] >= _SHOWN:
+            click.echo(f"{_numbers(row, row['share_of_layer'], row['share_of_image'])}  {row['layer']}")
+    click.echo(f"{_numbers(found, None, found['share'])}  in all")
+    if over := found.get("over_python"):
+        more = f"{over['files']} files, {megabytes(over['bytes'])} opened, {megabytes(over['fetched']['most'])} fetched"
+        click.echo(f"    over `python3 -c pass`: {more}")
+    if stale := found.get("recompiled"):
+        told = f"{stale['files']} sources ({megabytes(stale['bytes'])}) were read right after their .pyc"
+        click.echo(f"    {told}: these are stale, or the modules read themselves")
+    packages = [(size, name) for row in found["layers"] for name, size in row["packages"].items()]
+    for size, name in sorted(packages, key=lambda each: (-each[0], each[1]))[:top]:
+        click.echo(f"    {megabytes(size):>10}  {name}")
+
+
+_WIDTHS = (7, 11, 10, 10, 20, 16, 11, 11)
+
+
+def _numbers(row: dict[str, Any], of_layer: float | None, of_image: float) -> str:
+    least, most = row["fetched"]["least"], row["fetched"]["most"]
+    pages = [row["pages"][which] * PAGE for which in ("least", "most")]
+    texts = [
+        str(row["files"]),
+        megabytes(row["bytes"]),
+        "" if of_layer is None else f"{of_layer:.1%}",
+        f"{of_image:.1%}",
+        f"{pages[0] / 1e6:.1f} - {megabytes(pages[1])}",
+        f"{least['spans']} - {most['spans']}/{row['spans']}",
+        megabytes(most["bytes"]),
+        *([megabytes(most["compressed_bytes"])] if "compressed_bytes" in most else []),
+    ]
+    return "".join(text.rjust(width) for text, width in zip(texts, _WIDTHS, strict=False))
