@@ -156,7 +156,8 @@ class Notebook:
 
 
 @pytest.fixture
-def notebook(start: Start, client: Any, distributed: str, secured: Secured, tmp_path: Path) -> Notebook:
+def notebook(secured: Secured, start: Start, client: Any, distributed: str, tmp_path: Path) -> Notebook:
+    """The cluster is made first, so that its network goes after the notebook's container."""
     return Notebook(start, client, distributed, secured, tmp_path)
 
 

@@ -80,7 +80,7 @@ def job(starter: "Starter", tmp_path: Path, need: "Need") -> Iterator[Job]:
     yield made
     for process in made.running:
         if process.poll() is None:
-            process.kill()
+            process.terminate()  # not killed: a keeper ends what it has started
         print(process.returncode, process.communicate()[1].decode())  # shown where the test fails
     end = time.monotonic() + 15
     while not all(free(port) for port in (link.PORT, 7077)):  # a keeper ends its cluster when the program has ended
