@@ -30,6 +30,8 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
     """
     user = launch.user
     owner = (user.uid, user.gid) if launch.switch else None
+    if launch.keeper:  # loaded while whoever can read our files still runs
+        from lyftlearn_entrypoint.spark import keeper
     if launch.make_home:
         _make_home(launch.make_home, user)
     for volume in launch.volumes:
@@ -45,7 +47,7 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
                 continue
             raise refusal from None
         where = directory if place == directory else directory + " (on tmpfs)"
-        log.info(
+        (log.debug if volume.step == "spark" else log.info)(
             volume.step + ": " + str(len(volume.files)) + (" file in " if len(volume.files) == 1 else " files in ") + where,
             step=volume.step,
             files=len(volume.files),
@@ -61,6 +63,8 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
         for path in launch.owned:
             _give(files.real(path), user, log, make=files.is_dir("/opt/ml"))
         switch_user(user, log)
+    if launch.keeper:  # as the program's user
+        keeper.start(launch.keeper, launch.env)
 
 
 def _make_home(path: str, user: "User") -> None:

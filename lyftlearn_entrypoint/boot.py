@@ -26,6 +26,7 @@ from lyftlearn_entrypoint.launch import Host, Inputs, Launch, plan, steps_of
 from lyftlearn_entrypoint.log import Log
 from lyftlearn_entrypoint.process import Process, Terminated, where
 from lyftlearn_entrypoint.settings import Settings, load
+from lyftlearn_entrypoint.span import Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_entrypoint.adapt.identity import User
     from lyftlearn_entrypoint.relay.leave import Waiting
+    from lyftlearn_entrypoint.spark.place import Place
 
 
 def main() -> None:
@@ -45,6 +47,7 @@ def main() -> None:
 
 # Jupyter gives a kernel 60 s to answer (jupyter_client, startup_timeout); what is left of them is for the kernel itself.
 KERNEL_DEADLINE = 20.0  # seconds
+SPARK = "/opt/spark/jars"  # an image with Spark has it there, as Spark's own images do
 
 
 class Start:
@@ -92,7 +95,7 @@ class Start:
         self.check_early(command, settings, host, switch)
         if before_fetch is not None:
             before_fetch(settings, host.user if switch else None)
-        inputs = self.fetch(settings)
+        inputs = self.fetch(settings, self.spark(settings, host))
         with self.span("plan"):
             try:
                 launch = self.plan(command, settings, inputs, host, switch)
@@ -109,6 +112,8 @@ class Start:
 
     def plan(self, command: commands.Command, settings: Settings, inputs: Inputs, host: Host, switch: bool) -> Launch:
         launch = plan(command, self.context, settings, self.process.environ, inputs, host, switch, self.forgive)
+        if launch.command is not command:  # a host that works for another one's program
+            self.program = ""
         self.check_path(launch)
         return launch
 
@@ -171,13 +176,24 @@ class Start:
 
             inputs.hosts = hosts.read(self.files, settings["torch_hosts"], self.process.environ.get("LD_LIBRARY_PATH", ""))
 
-    def fetch(self, settings: Settings) -> Inputs:
+    def spark(self, settings: Settings, host: Host) -> "Place | None":
+        """Where Spark would work. On an image without Spark this is one look at the file system."""
+        if "spark" not in self.steps or not (self.files.is_dir(SPARK) or self.process.environ.get("SPARK_HOME")):
+            return None
+        from lyftlearn_entrypoint.spark.place import look
+
+        with self.span("spark"):
+            return look(self.context, settings, self.process.environ, self.files, host.user)
+
+    def fetch(self, settings: Settings, spark: "Place | None") -> Inputs:
         inputs = Inputs()
+        inputs.spark = spark
         if settings.steps() != ():
             self.look(settings, inputs)
         if self.context.name == PROCESSING and "user" in self.steps:
             inputs.outputs = processing_outputs(self.files)
-        if not any(step in self.steps for step in ("credentials", "environment", "hyperparameters", "statsd")):
+        asks = spark is not None and spark.asks is not None
+        if not asks and not any(step in self.steps for step in ("credentials", "environment", "hyperparameters", "statsd")):
             return inputs
         from lyftlearn_entrypoint.deadline import Deadline
         from lyftlearn_entrypoint.fetch.gather import Fetch
@@ -272,21 +288,5 @@ class Start:
         write_reason(self.context, self.files, "lyftlearn-entrypoint: " + reason)
         return error.code
 
-    def span(self, name: str) -> "Span":
+    def span(self, name: str) -> Span:
         return Span(self.spans, name)
-
-
-class Span:
-    """Times a block for the trace."""
-
-    __slots__ = ("_began", "_name", "_spans")
-
-    def __init__(self, spans: "list[tuple[str, float, float]]", name: str) -> None:
-        self._spans = spans
-        self._name = name
-
-    def __enter__(self) -> None:
-        self._began = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._spans.append((self._name, self._began, time.monotonic()))

@@ -30,6 +30,7 @@ MODULES = (
     "launch",
     "log",
     "process",
+    "span",
     "boot",
 )
 

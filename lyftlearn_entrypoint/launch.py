@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.fetch.confidant import Secret
     from lyftlearn_entrypoint.fetch.staged import Document
     from lyftlearn_entrypoint.settings import Settings
+    from lyftlearn_entrypoint.spark.place import Place
 
 HYPERPARAMETERS_FILE = "LYFTLEARN_HYPERPARAMETERS_FILE"
 # Beside the config directory, for platforms that mount it read-only.
@@ -49,7 +50,18 @@ def steps_of(context: "Context", settings: "Settings") -> "tuple[str, ...]":
 class Inputs:
     """What was fetched. None means that the step was off, had nothing to do, or failed where that is allowed."""
 
-    __slots__ = ("environment", "gateway", "hosts", "hyperparameters", "outputs", "own_hyperparameters", "relay", "secrets", "warnings")
+    __slots__ = (
+        "environment",
+        "gateway",
+        "hosts",
+        "hyperparameters",
+        "outputs",
+        "own_hyperparameters",
+        "relay",
+        "secrets",
+        "spark",
+        "warnings",
+    )
 
     def __init__(self) -> None:
         self.secrets: list[Secret] | None = None
@@ -59,6 +71,7 @@ class Inputs:
         self.gateway: tuple[str, int] | None = None  # numeric address and port
         self.hosts: Hosts | None = None  # a training job's, where torch is to be told of them
         self.relay: tuple[str, int] | None = None  # name and port of the gateway that a relay shall serve
+        self.spark: Place | None = None  # in an image with Spark
         self.outputs: list[str] = []  # a processing job's output directories
         self.warnings: list[str] = []  # about the machine
 
@@ -96,6 +109,7 @@ class Launch:
         "env",
         "gateway",
         "hyperparameters",
+        "keeper",
         "make_home",
         "names_hyperparameters",
         "notes",
@@ -103,6 +117,7 @@ class Launch:
         "own_hyperparameters",
         "owned",
         "relay",
+        "spark",
         "switch",
         "user",
         "volumes",
@@ -123,6 +138,8 @@ class Launch:
         self.owned: list[str] = []
         self.gateway: tuple[str, int] | None = None  # the metrics gateway's numeric address and port, where they are known
         self.relay: tuple[str, int] | None = None  # the gateway's name and port, for the relay on 127.0.0.1:8125
+        self.spark: dict[str, object] | None = None  # where Spark works, and its settings but the user's own
+        self.keeper: list[str] = []  # what keeps a cluster beside the program
         self.notes: list[str] = []
         self.warnings: list[str] = []
 
@@ -149,6 +166,7 @@ class Launch:
             "owned": self.owned,
             "home_made": self.make_home or None,
             "relay": ":".join(str(part) for part in self.relay) if self.relay else None,
+            "spark": self.spark,
             "notes": self.notes,
             "warnings": self.warnings,
         }
@@ -208,6 +226,11 @@ def plan(
     if switch:
         ran.add("user")
         launch.owned = [*OWNED, *inputs.outputs]
+    if inputs.spark is not None:
+        from lyftlearn_entrypoint.spark import step as spark
+
+        ran.add("spark")
+        spark.carry(launch, environment, settings, context, inputs.spark, inputs.gateway)
 
     if len({volume.directory.rstrip("/") for volume in launch.volumes}) < len(launch.volumes):
         raise BadSettings(

@@ -230,6 +230,17 @@ def _size(value: str) -> str:
     return ""
 
 
+def _count(value: str) -> str:
+    return "" if value.isascii() and value.isdigit() and 0 < int(value) <= 10000 else ascii(value) + " is not a whole number of at least 1"
+
+
+def _connect(value: str) -> str:
+    # Its token would be in the notebook's environment, and in logs of whoever prints that.
+    if not value.startswith("sc://") or len(value) < 6 or "token=" in value or any(ord(c) < 33 or ord(c) > 126 for c in value):
+        return "it is not sc://host:port without a token"
+    return ""
+
+
 _CHECKS: "dict[str, Callable[[str], str]]" = {
     "context": _context,
     "steps": _steps,
@@ -243,6 +254,9 @@ _CHECKS: "dict[str, Callable[[str], str]]" = {
     "address": _address,
     "relay": _one_of("auto", "on", "off"),
     "switch": _one_of("auto", "on", "off"),
+    "master": _one_of("auto", "local"),
+    "count": _count,
+    "connect": _connect,
     "size": _size,
     "tags": _one_of("dogstatsd", "influx", "name"),
     "user": _user,

@@ -130,22 +130,22 @@ class Hosts:
             )  # fmt: skip
 
 
-def read(files: "Files", switch: str, library_path: str = "") -> "Hosts | None":
-    """What is known of the job's hosts; None where torch need not be told: no file, or one host and `switch` is not `on`.
+def read(files: "Files", switch: str, library_path: str = "", path: str = RESOURCE_CONFIG) -> "Hosts | None":
+    """What is known of the job's hosts; None where nobody need be told: no file, or one host and `switch` is not `on`.
 
     `library_path` is the program's LD_LIBRARY_PATH, where NCCL's plugin may lie too. Raises nothing.
     """
     from lyftlearn_entrypoint.documents import NotJson, parse
 
     try:
-        data = files.read(RESOURCE_CONFIG)
+        data = files.read(path)
         if data is None:
             return None
         document = parse(data)
     except OSError as error:
-        return Hosts([], "", problem=RESOURCE_CONFIG + " cannot be read (" + (error.strerror or "error") + ")")
+        return Hosts([], "", problem=path + " cannot be read (" + (error.strerror or "error") + ")")
     except NotJson as error:
-        return Hosts([], "", problem=RESOURCE_CONFIG + " is not JSON (" + str(error) + ")")
+        return Hosts([], "", problem=path + " is not JSON (" + str(error) + ")")
     found: dict[str, Any] = document if isinstance(document, dict) else {}
     names, current = found.get("hosts"), found.get("current_host")
     if (
@@ -155,7 +155,7 @@ def read(files: "Files", switch: str, library_path: str = "") -> "Hosts | None":
         or not _plain(current)
         or current not in names
     ):
-        return Hosts([], "", problem=RESOURCE_CONFIG + " does not say who the hosts are and which one this is")
+        return Hosts([], "", problem=path + " does not say who the hosts are and which one this is")
     if len(names) == 1:
         return Hosts(names, current) if switch == "on" else None
     interface = found.get("network_interface_name")

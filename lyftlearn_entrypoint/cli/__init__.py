@@ -17,6 +17,8 @@ COMMANDS = {
     "stage": ("lyftlearn_entrypoint.cli.stage", "stage"),
     "settings": ("lyftlearn_entrypoint.cli.settings", "settings"),
     "local": ("lyftlearn_entrypoint.cli.local", "local"),
+    "spark": ("lyftlearn_entrypoint.cli.spark", "spark"),
+    "doctor": ("lyftlearn_entrypoint.cli.doctor", "doctor"),
     "image": ("lyftlearn_entrypoint.cli.image.commands", "image"),
 }
 

@@ -75,6 +75,7 @@ class Fetch:
                         raise
                     passed.append(error)
         self._statsd()
+        self._spark()
         needed = [task for task in self.tasks if task.step not in OPTIONAL]
         if needed and self._isolated():
             raise Unavailable(
@@ -116,6 +117,8 @@ class Fetch:
         return not any(Files().stat(home + "/.aws/" + name) for name in ("credentials", "config"))
 
     def _unfinished(self, task: Task) -> StartError:
+        if task.step == "spark":
+            return Unavailable(task.asks + " does not resolve: no answer yet", "Check DNS in this subnet")
         if task.step in OPTIONAL:
             return Unavailable(task.asks + " does not resolve: no answer yet", self._fate() + ": check DNS")
         waiting = self._client.http.waiting() if self._client is not None else []
@@ -193,6 +196,15 @@ class Fetch:
         """What becomes of the metrics where the gateway's name does not resolve. The relay looks it up again."""
         return "Metrics are dropped until it does" if self.inputs.relay else "Metrics of this start are dropped"
 
+    def _spark(self) -> None:
+        place = self.inputs.spark
+        if place is None or place.asks is None:
+            return
+        from lyftlearn_entrypoint.spark.address import route
+
+        host, port = place.asks
+        self.tasks.append(Task("spark", "the Kubernetes API at " + host, lambda: route(host, port)))
+
     def _aws(self) -> "Aws":
         """One client for all tasks, so that the AWS credentials are asked for once."""
         from lyftlearn_entrypoint.fetch.aws import Aws
@@ -213,6 +225,9 @@ class Fetch:
             self._take_environment(result, task.milliseconds)  # type: ignore[arg-type]
         elif task.step == "hyperparameters":
             self._take_hyperparameters(result, task.milliseconds)  # type: ignore[arg-type]
+        elif task.step == "spark":
+            assert self.inputs.spark is not None
+            self.inputs.spark.address = str(result)
         elif task.step == "statsd":
             self.inputs.gateway = result  # type: ignore[assignment]
             self.log.info("statsd: gateway " + self.settings["statsd_gateway"], step="statsd")

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OPTIONAL = ("statsd",)  # metrics never stop a start
+OPTIONAL = ("statsd", "spark")  # neither metrics nor the place of a notebook's executors ever stop a start
 LINGER = 2.0  # seconds
 
 

@@ -66,14 +66,42 @@ def sign(
         )
     )
     scope = stamp[:8] + "/" + region + "/" + service + "/aws4_request"
+    signature = _signature(canonical, stamp, scope, credentials)
+    credential = "AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" + scope
+    result["Authorization"] = credential + ", SignedHeaders=" + ";".join(names) + ", Signature=" + signature
+    return result
+
+
+def presign(url: "Url", headers: "dict[str, str]", credentials: "Credentials", region: str, service: str, now: float, expires: int) -> str:
+    """The URL of a GET that whoever holds it may send until `now` + `expires` seconds, with these headers. Not for S3."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    scope = stamp[:8] + "/" + region + "/" + service + "/aws4_request"
+    signed = {"host": url.authority, **{name.lower(): " ".join(value.split()) for name, value in headers.items()}}
+    names = ";".join(sorted(signed))
+    path, _, query = url.target.partition("?")
+    pairs = [
+        *_pairs(query),
+        ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+        ("X-Amz-Credential", quote(credentials.access_key + "/" + scope)),
+        ("X-Amz-Date", stamp),
+        ("X-Amz-Expires", str(expires)),
+        ("X-Amz-SignedHeaders", quote(names)),
+    ]
+    if credentials.token:
+        pairs.append(("X-Amz-Security-Token", quote(credentials.token)))
+    query = "&".join(name + "=" + value for name, value in sorted(pairs))
+    lines = [name + ":" + signed[name] for name in sorted(signed)]
+    canonical = "\n".join(("GET", quote(_normalize(path), b"/"), query, *lines, "", names, str(sha256(b"").hexdigest())))
+    signature = _signature(canonical, stamp, scope, credentials)
+    return url.scheme + "://" + url.authority + path + "?" + query + "&X-Amz-Signature=" + signature
+
+
+def _signature(canonical: str, stamp: str, scope: str, credentials: "Credentials") -> str:
     text = "AWS4-HMAC-SHA256\n" + stamp + "\n" + scope + "\n" + str(sha256(canonical.encode("utf-8")).hexdigest())
     key = ("AWS4" + credentials.secret_key).encode("utf-8")
     for part in scope.split("/"):
         key = hmac_sha256(key, part.encode("utf-8"))
-    signature = hmac_sha256(key, text.encode("utf-8")).hex()
-    credential = "AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" + scope
-    result["Authorization"] = credential + ", SignedHeaders=" + ";".join(names) + ", Signature=" + signature
-    return result
+    return hmac_sha256(key, text.encode("utf-8")).hex()
 
 
 def _pairs(query: str) -> "list[tuple[str, str]]":

@@ -73,12 +73,56 @@ def test_a_pod_with_nothing_to_do(starter: "Starter") -> None:
     assert not {
         name
         for name in names
-        if name.startswith(("lyftlearn_entrypoint.fetch", "lyftlearn_entrypoint.apply", "lyftlearn_entrypoint.volume"))
+        if name.startswith(
+            ("lyftlearn_entrypoint.fetch", "lyftlearn_entrypoint.apply", "lyftlearn_entrypoint.volume", "lyftlearn_entrypoint.spark")
+        )
     }
 
 
 def test_a_laptop_with_nothing_to_do(starter: "Starter") -> None:
     assert check(imported(starter)) <= NO_OP
+
+
+def with_spark(starter: "Starter") -> dict[str, str]:
+    """An image with Spark, below LYFTLEARN_ROOT."""
+    for path in ("opt/spark/jars", "tmp", "sys/class/net/lo"):
+        (starter.root / path).mkdir(parents=True, exist_ok=True)
+    return {"LYFTLEARN_ROOT": str(starter.root)}
+
+
+def test_a_pod_with_spark(starter: "Starter") -> None:
+    names = imported(starter, KUBERNETES_SERVICE_HOST="10.0.0.1", **with_spark(starter))
+    assert check(names) <= NO_OP | {"fcntl"}
+    assert "lyftlearn_entrypoint.spark.step" in names
+    assert not {name for name in names if name.startswith("lyftlearn_entrypoint.fetch")}
+
+
+def test_a_notebook_with_spark(starter: "Starter") -> None:
+    environ = with_spark(starter)
+    metadata = starter.root / "opt/ml/metadata"
+    metadata.mkdir(parents=True)
+    (metadata / "resource-metadata.json").write_text('{"AppType": "JupyterLab", "UserProfileName": "ada"}')
+    given = {
+        "LYFTLEARN_CONTEXT": "studio",
+        "LYFTLEARN_SPARK_EKS_ENDPOINT": "https://localhost",
+        "LYFTLEARN_SPARK_EKS_CLUSTER": "executors",
+        "LYFTLEARN_SPARK_IMAGE": "ml@sha256:0",
+    }
+    names = imported(starter, **environ, **given)
+    check(names)
+    assert "lyftlearn_entrypoint.spark.eks" in names
+    # Keepers and tokens run in processes of their own.
+    assert not names & {"lyftlearn_entrypoint.spark.cluster", "lyftlearn_entrypoint.spark.link", "lyftlearn_entrypoint.spark.token"}
+
+
+def test_a_host_of_several_with_spark(starter: "Starter") -> None:
+    starter.training()
+    environ = with_spark(starter)
+    config = starter.root / "opt/ml/input/config/resourceconfig.json"
+    config.write_text('{"current_host": "algo-1", "hosts": ["algo-2", "algo-1"], "network_interface_name": "lo"}')
+    names = imported(starter, LYFTLEARN_SPARK_MASTER="local", **environ)
+    check(names)
+    assert "lyftlearn_entrypoint.spark.address" in names
 
 
 def test_a_pod_where_home_has_to_be_made(starter: "Starter") -> None:

@@ -8,6 +8,8 @@ from lyftlearn_entrypoint.context import CONTEXTS, STUDIO, TRAINING
 from lyftlearn_entrypoint.errors import BadDocument, StartError
 from lyftlearn_entrypoint.launch import Inputs
 from lyftlearn_entrypoint.settings_table import TABLE, variable
+from lyftlearn_entrypoint.spark.place import Place
+from lyftlearn_entrypoint.spark.resources import Resources
 from tests.unit.helpers import refused
 from tests.unit.launch_world import HOME, World, inputs
 
@@ -131,6 +133,19 @@ EVERYTHING = {
     "hyperparameters_dir": "/etc/config",
     "statsd_gateway": "g:1",
     "statsd_relay": "off",
+    "spark_master": "auto",
+    "spark_dir": "/run/spark",
+    "spark_image": "ml@sha256:0",
+    "spark_namespace": "ml",
+    "spark_service_account": "executors",
+    "spark_executors": "3",
+    "spark_pod_template": "/etc/pod.yaml",
+    "spark_eks_cluster": "ml",
+    "spark_eks_endpoint": "https://k",
+    "spark_eks_ca": "Q0E=",
+    "spark_eks_region": "eu-west-1",
+    "spark_connect": "sc://c:15002",
+    "spark_wait": "9",
     "statsd_socket": "/run/statsd",
     "statsd_tags": "name",
     "user": "worker",
@@ -152,8 +167,16 @@ RAN = {
     "environment": lambda: inputs({"A": "1"}),
     "hyperparameters": lambda: inputs(own={}),
     "statsd": lambda: inputs(gateway=("10.0.0.9", 8125)),
+    "spark": lambda: with_spark(),  # noqa: PLW0108  it is defined below
     "user": Inputs,
 }
+
+
+def with_spark() -> Inputs:
+    given = Inputs()
+    given.spark = Place("/opt/spark", Resources(2, 8 << 30))
+    given.spark.directory = "/tmp/spark"
+    return given
 
 
 def test_every_setting_is_tried() -> None:

@@ -32,14 +32,17 @@ class Api:
         self.websockets = True
         self.requests: list[Request] = []
         self.log_of: Callable[[str, str], str] = lambda namespace, name: ""
-        self._certificate = certificate
+        self._context: ssl.SSLContext | None = None
+        if certificate:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(*certificate)
         self._address = (address, port)
         self._server: ThreadingHTTPServer | None = None
         self.start()
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._certificate else 'http'}://{self._address[0]}:{self._address[1]}"
+        return f"{'https' if self._context else 'http'}://{self._address[0]}:{self._address[1]}"
 
     def start(self) -> None:
         """Serve; after `stop` at the same address, with the same objects."""
@@ -49,13 +52,15 @@ class Api:
             server_side = api
 
         server = _Server(self._address, Bound)
-        if self._certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*self._certificate)
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        if self._context:
+            server.socket = self._context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         self._address = (self._address[0], server.server_address[1])
         self._server = server
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Speak HTTPS from the next start on, at the same address."""
+        self._context = context
 
     def stop(self) -> None:
         """Stop listening, and end all watches."""

@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from tests.images.spark.api import Api
-from tests.images.spark.kubelet import LABEL, Kubelet
+from tests.images.spark.kubelet import LABEL, Kubelet, service
 from tests.images.spark.podspec import Network
 from tests.images.spark.store import Object, Store
 
@@ -31,9 +31,7 @@ class Cluster:
         self.network = Network(client, self.name, {LABEL: self.name})
         try:
             self.api = Api(self.store, self.network.gateway, tokens, certificate)
-            host, _, port = self.api.url.partition("://")[2].rpartition(":")
-            service = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
-            self.kubelet = Kubelet(client, self.store, self.network, service, self.name)
+            self.kubelet = Kubelet(client, self.store, self.network, service(self.api.url), self.name)
         except BaseException:
             self.network.close()
             raise

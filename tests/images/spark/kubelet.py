@@ -61,6 +61,22 @@ class Kubelet:
         except docker.errors.APIError:
             return self._logs.get(name, kept)
 
+    def serve(self, url: str) -> None:
+        """Tell pods that start from now on where the API server is."""
+        self._extra.update(service(url))
+
+    def ended(self, name: str, seconds: float) -> Object:
+        """How a pod's container ended: its `terminated` state. It must end within that time."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pod = self._store.get("pods", "ml", name) or {"status": {}}
+            for each in pod["status"].get("containerStatuses", []):
+                if "terminated" in each["state"]:
+                    state: Object = each["state"]["terminated"]
+                    return state
+            time.sleep(0.1)
+        raise AssertionError(f"{name} has not ended after {seconds} s:\n{self.log(name)}")
+
     @property
     def pods(self) -> "list[str]":
         """Names of all pods that were ever started, in that order."""
@@ -239,6 +255,12 @@ class Kubelet:
             return pod
 
         self._store.update("pods", namespace, name, change)
+
+
+def service(url: str) -> "dict[str, str]":
+    """The variables by which a pod finds the API server."""
+    host, _, port = url.partition("://")[2].rpartition(":")
+    return {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
 
 
 def _quietly(action: "Callable[..., Any]", *given: Any) -> None:

@@ -1,0 +1,87 @@
+"""`lyftlearn spark`: a token for the cluster, and the removal of what killed sessions left in it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+
+import click
+
+from lyftlearn_entrypoint.cli.kubernetes import Api, Object, defaults
+from lyftlearn_entrypoint.spark import token as tokens
+
+OWNER = "spark.kubernetes.executor.label.lyftlearn-owner"
+
+
+@click.group()
+def spark() -> None:
+    """Spark's executors in Kubernetes."""
+
+
+@spark.command()
+@click.argument("cluster")
+@click.option("--region", default="", help="The cluster's region; by default AWS_REGION.")
+def token(cluster: str, region: str) -> None:
+    """Print an ExecCredential for an EKS CLUSTER, as a kubeconfig's plugin does. Nothing is asked of AWS but credentials."""
+    sys.exit(tokens.main([cluster, region]))
+
+
+@spark.command()
+@click.option("--older-than", "minutes", default=10, show_default=True, help="Minutes since an executor ended.")
+@click.option("--all-owners", is_flag=True, help="Also what other notebooks' owners left.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def reap(minutes: int, all_owners: bool, dry_run: bool, as_json: bool) -> None:
+    """Remove what drivers that were killed left in the cluster: ended executors' pods, and their sessions' ConfigMaps.
+
+    A driver that lives removes its executors' pods within seconds. One that was killed by SIGKILL, or for memory, cannot: its executors end
+    by themselves, and their pods stay. A session of which any executor still runs is left alone.
+    """
+    settings = defaults()
+    api = Api.of_this_place(settings)
+    selector = "spark-role=executor"
+    if settings.get(OWNER) and not all_owners:
+        selector += ",lyftlearn-owner=" + settings[OWNER]
+    base = "/api/v1/namespaces/" + settings.get("spark.kubernetes.namespace", "default")
+    pods = api.ask("GET", base + "/pods", labelSelector=selector)["items"]
+    left = abandoned(pods, dt.datetime.now(dt.timezone.utc) - dt.timedelta(minutes=minutes))
+    removed: dict[str, list[str]] = {"pods": [], "configmaps": []}
+    for session in left:
+        of_it = f"spark-app-selector={session},spark-role=executor"
+        for kind, gone in removed.items():
+            names = [item["metadata"]["name"] for item in api.ask("GET", f"{base}/{kind}", labelSelector=of_it)["items"]]
+            for name in names:
+                if not dry_run:
+                    api.ask("DELETE", f"{base}/{kind}/{name}")
+                gone.append(name)
+    if as_json:
+        click.echo(json.dumps({"sessions": left, **removed, "removed": not dry_run}))
+        return
+    for kind, names in removed.items():
+        for name in names:
+            click.echo(("would remove " if dry_run else "removed ") + kind[:-1] + " " + name)
+    if not left:
+        click.echo(f"nothing was left by a session that ended more than {minutes} minutes ago", err=True)
+
+
+def abandoned(pods: list[Object], before: dt.datetime) -> list[str]:
+    """The sessions (their spark-app-selector) whose every executor has ended, the last one before that time."""
+    last: dict[str, dt.datetime | None] = {}
+    for pod in pods:
+        session = pod["metadata"].get("labels", {}).get("spark-app-selector", "")
+        if not session:
+            continue
+        ended = _ended(pod)
+        known = last.get(session, ended)
+        last[session] = None if ended is None or known is None else max(ended, known)
+    return sorted(session for session, ended in last.items() if ended is not None and ended < before)
+
+
+def _ended(pod: Object) -> dt.datetime | None:
+    """When a pod's executor ended; None while it may still run."""
+    if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
+        return None
+    states = [each.get("state", {}).get("terminated", {}).get("finishedAt", "") for each in pod["status"].get("containerStatuses", [])]
+    text = max([*states, pod["metadata"]["creationTimestamp"]])
+    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))

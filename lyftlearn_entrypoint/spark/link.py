@@ -1,0 +1,113 @@
+"""How the hosts of one job know of each other: each worker keeps a connection to the primary, and its end is the job's end.
+
+The primary's side sends one byte every BEAT seconds and the word END when its program is over. A closed connection, a refused one, or
+silence for GONE seconds means that the primary is gone: SageMaker ends a job's containers without a word, and a network without a
+FIN must not keep the others alive. Nothing is read from the workers: whoever connects learns only that the job goes on.
+"""
+
+import socket
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PORT = 7070
+BEAT = 2.0  # seconds
+GONE = 15.0  # seconds
+ALIVE, END = b".", b"!"
+
+
+class Primary:
+    """The primary's side: a listening socket and the workers that are connected."""
+
+    def __init__(self, address: str, port: int = PORT) -> None:
+        """Raises OSError when the port is taken."""
+        self.listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self.listener.bind((address, port))
+        except OSError:
+            self.listener.close()
+            raise
+        self.listener.setblocking(False)
+        self.listener.listen(512)
+        self.workers: list[socket.socket] = []
+
+    def accept(self) -> None:
+        """Take who has come, and tell them that the job goes on."""
+        while True:
+            try:
+                worker, _ = self.listener.accept()
+            except OSError:
+                return
+            worker.setblocking(False)
+            self.workers.append(worker)
+            self._tell(worker, ALIVE)
+
+    def say(self, word: bytes = ALIVE) -> None:
+        """Tell every worker; those that cannot be told are gone."""
+        self.workers = [worker for worker in self.workers if self._tell(worker, word)]
+
+    def _tell(self, worker: socket.socket, word: bytes) -> bool:
+        try:
+            worker.send(word)
+        except BlockingIOError:
+            pass  # it has not read for a long time, and may again
+        except OSError:
+            worker.close()
+            return False
+        return True
+
+    def end(self) -> None:
+        """Tell every worker that the job is over."""
+        self.accept()
+        self.say(END)
+        for worker in self.workers:
+            worker.close()
+        self.listener.close()
+
+
+class Worker:
+    """A worker's side. `clock` gives seconds."""
+
+    def __init__(self, address: str, port: int = PORT, clock: "Callable[[], float]" = time.monotonic) -> None:
+        self.address = address
+        self.port = port
+        self.clock = clock
+        self.heard = clock()
+        self.ended = False  # the primary itself said so
+        self.connection: socket.socket | None = None
+
+    def connect(self, timeout: float) -> str:
+        """Connect within so many seconds. Returns what went wrong, or ''."""
+        try:
+            self.connection = socket.create_connection((self.address, self.port), timeout)
+        except OSError as error:
+            return "it timed out" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        self.connection.setblocking(False)
+        self.heard = self.clock()
+        return ""
+
+    def alive(self) -> bool:
+        """Whether the primary still lives, by what it said until now. False once it ended, closed or fell silent."""
+        while self.connection is not None:
+            try:
+                said = self.connection.recv(4096)
+            except BlockingIOError:
+                if self.clock() - self.heard < GONE:
+                    return True
+                said = b""
+            except OSError:
+                said = b""
+            self.heard = self.clock()
+            if END in said:
+                self.ended = True
+            if not said or self.ended:
+                self.close()
+        return False
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None

@@ -1,0 +1,98 @@
+"""Plain `SparkSession.builder.getOrCreate()` in a job of three hosts: real containers, real Spark."""
+
+import json
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lyftlearn_local.container import TRAINING, Passed
+from tests.images.conftest import Container, Start
+from tests.images.platform_files import Mounted, readable
+from tests.images.spark.jobs import PATIENCE, PROGRAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow]
+
+HOSTS = ["algo-1", "algo-2", "algo-10"]
+# Spark's own words about an executor that is gone, and a race of its client's when a program ends.
+MEANT = (r"Lost (executor|task)", r"AppClient", r"WARN|ERROR")
+
+
+class Job:
+    """A training job's containers on a network of their own."""
+
+    def __init__(self, network: str, start: Start, client: Any, image: str, directory: Path) -> None:
+        self._network, self._start, self._client, self._image = network, start, client, image
+        self._directory = readable(directory)
+        self.hosts: dict[str, Container] = {}
+
+    def start(self, host: str, command: str, **settings: str) -> Container:
+        given = {"LYFTLEARN_TRAIN_COMMAND": command, "LYFTLEARN_USER": "lyftlearn", **settings}
+        job = Mounted(readable(self._directory / host), TRAINING, Passed(given, {}, ["train"]))
+        config = {"current_host": host, "hosts": HOSTS, "network_interface_name": "eth0"}
+        (job.ml / "input/config/resourceconfig.json").write_text(json.dumps(config))
+        names = {self._network: self._client.api.create_endpoint_config(aliases=[host])}
+        where = {"network": self._network, "networking_config": names, "network_mode": None, "hostname": host}
+        made = self._start("train", image=self._image, mem_limit="3g", nano_cpus=1_000_000_000, **job.options(PROGRAMS), **where)
+        self.hosts[host] = made.expect(*MEANT)
+        return made
+
+    def all(self, command: str) -> Container:
+        """The primary comes last: its name is not known while the others wait for it."""
+        for host in (*HOSTS[1:], HOSTS[0]):
+            primary = self.start(host, command)
+        return primary
+
+
+@pytest.fixture
+def network(client: Any) -> "Iterator[str]":
+    made = client.networks.create("lyftlearn-" + uuid.uuid4().hex[:8], driver="bridge")
+    yield str(made.name)
+    made.remove()
+
+
+@pytest.fixture
+def job(network: str, start: Start, client: Any, distributed: str, tmp_path: Path) -> Job:
+    """The network is made first, so that it goes after the containers."""
+    return Job(network, start, client, distributed, tmp_path)
+
+
+def printed(container: Container) -> "list[dict[str, Any]]":
+    return [json.loads(line) for line in container.stdout.splitlines() if line.startswith("{")]
+
+
+def test_the_program_gets_the_whole_cluster(job: Job) -> None:
+    """And its result is the job's; the others end well within seconds. One of them is killed in between: the job goes on."""
+    primary = job.all("python /code/whole.py 3")
+    primary.until('"hosts"', PATIENCE)
+    (found,) = printed(primary)
+    assert found["hosts"] == sorted(HOSTS)
+    assert found["master"].startswith("spark://")
+    assert found["parallelism"] == 3
+    job.hosts["algo-2"].handle.kill()
+    time.sleep(3)
+    primary.exec("touch", "/tmp/go")
+    assert primary.wait(PATIENCE) == 3, primary.log
+    assert printed(primary)[-1]["sum"] == 4950
+    began = time.monotonic()
+    assert job.hosts["algo-10"].wait(30) == 0
+    assert time.monotonic() - began < 10
+    assert "algo-1 runs the program; this host, algo-10, works for it" in job.hosts["algo-10"].log
+
+
+def test_a_primary_whose_container_is_killed(job: Job) -> None:
+    primary = job.all("python /code/whole.py 0")
+    primary.until('"hosts"', PATIENCE)
+    primary.handle.kill()
+    assert [job.hosts[host].wait(30) for host in HOSTS[1:]] == [0, 0]
+
+
+def test_a_primary_that_never_came(job: Job) -> None:
+    container = job.start("algo-10", "true", LYFTLEARN_SPARK_WAIT="3").expect("never came")
+    assert container.wait(60) == 69
+    assert "the primary, algo-1, never came" in container.log

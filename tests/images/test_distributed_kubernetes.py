@@ -1,0 +1,326 @@
+"""Plain `SparkSession.builder.getOrCreate()` where executors are pods: from a pod beside them, and from a notebook outside of the cluster.
+
+The programs say nothing of where they run; all that is given is what the platform gives: its settings, a service account, a role's keys.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from lyftlearn_local.container import STUDIO, Passed
+from tests.fake_http import Authority
+from tests.images.conftest import Container, Start
+from tests.images.platform_files import Mounted, readable
+from tests.images.spark.cluster import Cluster
+from tests.images.spark.jobs import PATIENCE, PROGRAMS, facts, right
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.integration.conftest import Need
+
+pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow]
+
+ACCOUNT_TOKEN = "the-pods-own-token"
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIDNOTEBOOK", "AWS_SECRET_ACCESS_KEY": "the-notebooks-secret", "AWS_REGION": "eu-west-1"}
+
+
+class Tokens(set[str]):
+    """What the API server takes: a pod's token, and an EKS token for this cluster while it is not revoked. Signatures are tests/unit's."""
+
+    def __init__(self) -> None:
+        super().__init__({ACCOUNT_TOKEN})
+        self.minted: list[str] = []
+        self.revoked: set[str] = set()
+
+    def __contains__(self, token: object) -> bool:
+        text = str(token)
+        if super().__contains__(text):
+            return True
+        if not text.startswith("k8s-aws-v1.") or text in self.revoked:
+            return False
+        padded = text.removeprefix("k8s-aws-v1.")
+        url = base64.urlsafe_b64decode(padded + "=" * (-len(padded) % 4)).decode()
+        query = parse_qs(urlsplit(url).query)
+        good = query["X-Amz-SignedHeaders"] == ["host;x-k8s-aws-id"] and query["X-Amz-Credential"][0].startswith(KEYS["AWS_ACCESS_KEY_ID"])
+        if good and text not in self.minted:
+            self.minted.append(text)
+        return good and urlsplit(url).hostname == "sts.eu-west-1.amazonaws.com"
+
+
+class Secured:
+    """A cluster that speaks HTTPS with a certificate of its own authority."""
+
+    def __init__(self, client: Any, directory: Path) -> None:
+        self.tokens = Tokens()
+        self.cluster = Cluster(client, self.tokens)
+        self.authority = Authority(directory)
+        self.cluster.api.stop()
+        self.cluster.api.secure(self.authority.server(self.cluster.network.gateway))
+        self.cluster.kubelet.serve(self.cluster.api.url)
+        self.cluster.api.start()
+
+    @property
+    def ca(self) -> str:
+        return self.authority.bundle.read_text()
+
+
+@pytest.fixture
+def secured(client: Any, tmp_path: Path) -> "Iterator[Secured]":
+    made = Secured(client, readable(tmp_path))
+    with made.cluster:
+        yield made
+
+
+def spec(container: Any) -> "dict[str, str]":
+    """A container's variables as its pod's spec says them."""
+    return {each["name"]: each.get("value", "") for each in container["env"]}
+
+
+def test_a_pod(secured: Secured, distributed: str) -> None:
+    """Client mode in the cluster: executors belong to the driver's pod, and no setting names a credential."""
+    cluster = secured.cluster
+    programs = {path.name: path.read_text() for path in PROGRAMS.glob("*.py")}
+    cluster.store.create("configmaps", "ml", {"metadata": {"name": "code"}, "data": programs})
+    account = {"token": ACCOUNT_TOKEN, "ca.crt": secured.ca, "namespace": "ml"}
+    cluster.store.create(
+        "secrets", "ml", {"metadata": {"name": "account"}, "data": {k: base64.b64encode(v.encode()).decode() for k, v in account.items()}}
+    )
+    environ = {"LYFTLEARN_SPARK_IMAGE": distributed, "LYFTLEARN_SPARK_SERVICE_ACCOUNT": "executors"}
+    pod = {
+        "metadata": {"name": "driver-0"},
+        "spec": {
+            "containers": [
+                {
+                    "name": "driver",
+                    "image": distributed,
+                    "args": ["python", "/code/job.py"],
+                    "env": [{"name": name, "value": value} for name, value in environ.items()],
+                    "resources": {"limits": {"memory": "3Gi"}},
+                    "volumeMounts": [
+                        {"name": "code", "mountPath": "/code"},
+                        {"name": "account", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True},
+                    ],
+                }
+            ],
+            "volumes": [{"name": "code", "configMap": {"name": "code"}}, {"name": "account", "secret": {"secretName": "account"}}],
+        },
+    }
+    created = cluster.store.create("pods", "ml", pod)
+    end = cluster.kubelet.ended("driver-0", PATIENCE)
+    log = cluster.kubelet.log("driver-0")
+    assert end["exitCode"] == 0, log
+    found = json.loads(next(line for line in log.splitlines() if line.startswith('{"spark"')))
+    right(found)
+    assert found["master"].startswith("k8s://https://")
+    assert found["executors"] == 2
+    asked = [request.body for request in cluster.api.asked("create", "pods")]
+    for body in asked:
+        assert [owner["uid"] for owner in body["metadata"]["ownerReferences"]] == [created["metadata"]["uid"]]
+        assert body["spec"]["serviceAccountName"] == "executors"
+        assert body["spec"]["containers"][0]["image"] == distributed
+    assert "lyftlearn-entrypoint" not in log
+
+
+class Notebook:
+    """A program as a notebook's kernel runs it: in a Studio application, outside of the cluster."""
+
+    def __init__(self, start: Start, client: Any, image: str, secured: Secured, directory: Path) -> None:
+        self._start, self._client, self._image, self._secured = start, client, image, secured
+        self.directory = directory
+        self.address = ""
+
+    def run(self, *command: str, **settings: str) -> Container:
+        cluster = self._secured.cluster
+        given = {
+            "LYFTLEARN_SPARK_IMAGE": self._image,
+            "LYFTLEARN_SPARK_EKS_CLUSTER": "ml-executors",
+            "LYFTLEARN_SPARK_EKS_ENDPOINT": cluster.api.url,
+            "LYFTLEARN_SPARK_EKS_CA": base64.b64encode(self._secured.ca.encode()).decode(),
+            "LYFTLEARN_SPARK_NAMESPACE": "ml",
+            "LYFTLEARN_SPARK_EXECUTORS": "2",
+        }
+        app = Mounted(readable(self.directory / "app"), STUDIO, Passed({**KEYS, **given, **settings}, {}, []))
+        self.address, where = cluster.place(self._client)
+        options = app.options(PROGRAMS, environment={**KEYS, **given, **settings})
+        return self._start(*command, image=self._image, user="1000:100", mem_limit="3g", **options, **where)
+
+
+@pytest.fixture
+def notebook(secured: Secured, start: Start, client: Any, distributed: str, tmp_path: Path) -> Notebook:
+    """The cluster is made first, so that its network goes after the notebook's container."""
+    return Notebook(start, client, distributed, secured, tmp_path)
+
+
+def test_a_notebook(notebook: Notebook, secured: Secured, distributed: str) -> None:
+    """The driver here and executors there: tokens minted when they are needed, the two ports, and nothing secret in what is sent."""
+    container = notebook.run("python", "/code/job.py").expect("has no digest")
+    found = facts(container)
+    right(found)
+    cluster = secured.cluster
+    assert found["master"] == "k8s://" + cluster.api.url
+    assert secured.tokens.minted
+    asked = [request.body for request in cluster.api.asked("create", "pods")]
+    assert asked
+    for body in asked:
+        executor = body["spec"]["containers"][0]
+        assert executor["image"] == distributed
+        variables = spec(executor)
+        assert variables["SPARK_DRIVER_URL"] == f"spark://CoarseGrainedScheduler@{notebook.address}:38000"
+        assert variables["_SPARK_AUTH_SECRET"]
+        assert body["metadata"]["labels"]["lyftlearn-owner"]
+        assert "AWS_ACCESS_KEY_ID" not in variables
+        assert KEYS["AWS_SECRET_ACCESS_KEY"] not in json.dumps(body)
+    for request in cluster.api.asked("create", "configmaps"):
+        text = json.dumps(request.body)
+        assert "k8s-aws-v1" not in text
+        assert "client.authentication.k8s.io" not in text
+        assert KEYS["AWS_SECRET_ACCESS_KEY"] not in text
+
+
+def test_a_token_that_is_refused_is_minted_again(notebook: Notebook, secured: Secured) -> None:
+    program = (
+        "import time\nfrom pyspark.sql import SparkSession\ns = SparkSession.builder.getOrCreate()\nprint('session', flush=True)\n"
+        "input_ = __import__('pathlib').Path('/tmp/go')\n"
+        "while not input_.exists(): time.sleep(0.1)\n"
+        "print('keys', [s._jsc.hadoopConfiguration().get('fs.s3a.' + name) for name in ('access.key', 'secret.key')])\n"
+        "print('sum', s.sparkContext.parallelize(range(10), 2).sum(), flush=True)\ns.stop()\n"
+    )
+    container = notebook.run("python", "-c", program)
+    container.until("session", PATIENCE)
+    secured.tokens.revoked |= set(secured.tokens.minted)
+    before = len(secured.tokens.minted)
+    container.exec("touch", "/tmp/go")
+    assert container.wait(PATIENCE) == 0, container.log
+    assert "sum 45" in container.stdout
+    assert "keys ['', '']" in container.stdout  # which Spark would send to executors: by itself it fills them with the notebook's
+    assert len(secured.tokens.minted) > before
+
+
+def test_a_notebook_without_a_way_in(notebook: Notebook, secured: Secured) -> None:
+    """Spark Connect by one setting: the program gets SPARK_REMOTE, and the log says what that cannot do."""
+    settings = {"LYFTLEARN_SPARK_CONNECT": "sc://connect.internal:15002", "LYFTLEARN_LOG_LEVEL": "info"}
+    container = notebook.run("python", "-c", "import os; print(os.environ['SPARK_REMOTE'])", **settings)
+    assert container.wait(60) == 0, container.log
+    assert "sc://connect.internal:15002" in container.stdout
+    assert re.search(r"there is no sparkContext", container.log)
+
+
+WAIT = "while [ ! -e /tmp/go ]; do sleep 0.1; done; exec "
+
+
+def closed(container: Container, *rule: str) -> None:
+    """A firewall in the container's own network: packets are dropped, as security groups drop them."""
+    container.handle.reload()
+    within = ["nsenter", "--target", str(container.handle.attrs["State"]["Pid"]), "--net", "iptables", "-w"]
+    subprocess.run([*within, *rule, "-j", "DROP"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("rule", "what"),
+    [
+        ((), ""),
+        (("-A", "INPUT", "-p", "tcp", "--dport", "38000"), "the driver at ADDRESS:38000"),
+        (("-A", "INPUT", "-p", "tcp", "--dport", "38001"), "the driver's blocks at ADDRESS:38001"),
+        (("-A", "OUTPUT", "-p", "tcp", "--dport", "7079"), "an executor's blocks"),
+    ],
+    ids=["open", "driver", "blocks", "executors"],
+)
+def test_doctor(notebook: Notebook, secured: Secured, need: "Need", rule: "tuple[str, ...]", what: str) -> None:
+    """Which way is closed, from where to where, and which rule opens it, within 20 seconds."""
+    need(os.geteuid() == 0 and shutil.which("nsenter") and shutil.which("iptables"), "nsenter and iptables, as root")
+    container = notebook.run("sh", "-c", WAIT + "lyftlearn doctor spark").expect("has no digest")
+    if rule:
+        closed(container, *rule)
+    began = time.monotonic()
+    container.exec("touch", "/tmp/go")
+    assert container.wait(60) == (69 if rule else 0), container.log
+    assert time.monotonic() - began < 20
+    ways = [line for line in container.stdout.splitlines() if line.startswith(("open", "CLOSED"))]
+    assert len(ways) == 4
+    shut = [line for line in ways if line.startswith("CLOSED")]
+    assert len(shut) == (1 if rule else 0), container.log
+    if rule:
+        assert what.replace("ADDRESS", notebook.address) in shut[0]
+        assert "security group: inbound TCP " in container.stdout
+    until(lambda: secured.cluster.pods() == [], "the probe goes")
+
+
+def test_doctor_without_a_cluster(notebook: Notebook, secured: Secured) -> None:
+    """The API refuses: said at once, with what it said."""
+    secured.cluster.api.denied.add(("create", "pods"))
+    container = notebook.run("lyftlearn", "doctor", "spark").expect("has no digest")
+    assert container.wait(60) == 77, container.log
+    assert "cannot create resource" in container.log
+
+
+def test_a_kernel_that_is_killed_leaves_nothing(notebook: Notebook, secured: Secured) -> None:
+    """The JVM outlives it for as long as it takes to clean up."""
+    cluster = secured.cluster
+    program = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().sparkContext.parallelize([1], 1).sum(); print('up')"
+    command = f'python -c "{program}; import time; time.sleep(600)" & {WAIT}true'
+    container = notebook.run("sh", "-c", command).expect("has no digest", "WARN")
+    container.until("up", PATIENCE)
+    assert cluster.pods(EXECUTORS)
+    container.exec("sh", "-c", "kill -9 $(pgrep -f '^python -c')")
+    until(lambda: cluster.pods(EXECUTORS) == [] and cluster.store.find("configmaps") == [], "pods and ConfigMaps go", 60)
+    container.exec("touch", "/tmp/go")
+    assert container.wait(30) == 0
+
+
+def test_two_sessions_at_once(notebook: Notebook, secured: Secured) -> None:
+    """Two kernels of one application: the second one's ports are the next ones that are free."""
+    program = (
+        "import sys, time\nfrom pyspark.sql import SparkSession\ns = SparkSession.builder.getOrCreate()\n"
+        "print('sum', s.sparkContext.parallelize(range(10), 2).sum(), flush=True)\n"
+        "while not __import__('pathlib').Path('/tmp/go').exists(): time.sleep(0.1)\ns.stop()\n"
+    )
+    command = f'python -c "{program}" & python -c "{program}" & wait'
+    container = notebook.run("sh", "-c", command, LYFTLEARN_SPARK_EXECUTORS="1").expect("has no digest", "WARN")
+    until(lambda: container.stdout.count("sum 45") == 2, "both have their sums", PATIENCE)
+    container.exec("touch", "/tmp/go")
+    assert container.wait(PATIENCE) == 0, container.log
+    asked = [spec(request.body["spec"]["containers"][0]) for request in secured.cluster.api.asked("create", "pods")]
+    ports = {int(variables["SPARK_DRIVER_URL"].rpartition(":")[2]) for variables in asked}
+    assert len(ports) == 2
+    assert min(ports) == 38000
+    assert max(ports) <= 38016
+
+
+def test_what_a_killed_driver_left_is_reaped(notebook: Notebook, secured: Secured) -> None:
+    cluster = secured.cluster
+    program = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().sparkContext.parallelize([1], 1).sum(); print('up')"
+    command = f'python -c "{program}; import time; time.sleep(600)" & {WAIT.replace("exec ", "")}'
+    container = notebook.run("sh", "-c", command + "lyftlearn spark reap --older-than 0; lyftlearn spark reap").expect(
+        "has no digest", "Traceback", "WARN"
+    )
+    container.until("up", PATIENCE)
+    container.exec("sh", "-c", "kill -9 $(pgrep -f org.apache.spark.deploy.SparkSubmit)")
+    until(lambda: {pod["status"]["phase"] for pod in cluster.pods(EXECUTORS)} <= {"Succeeded", "Failed"}, "executors end", 120)
+    assert cluster.pods(EXECUTORS)
+    time.sleep(1)
+    container.exec("touch", "/tmp/go")
+    container.until("nothing was left", 60)
+    assert "removed pod " in container.stdout
+    assert "removed configmap spark-exec-" in container.stdout
+    assert cluster.store.find("configmaps") == []
+    until(lambda: cluster.pods(EXECUTORS) == [], "pods go", 60)
+
+
+EXECUTORS = "spark-role=executor"
+
+
+def until(condition: "Callable[[], object]", what: str, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
