@@ -51,6 +51,7 @@ class _Receiver:
         self._token = os.urandom(16)
         self._awaited = b""
         self._marker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._marker.bind((host, 0))  # unbound, its first word would bind it to every address
         self._seen = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._read, daemon=True)
