@@ -142,6 +142,7 @@ def main() -> None:
                 "true": ([TRUE], pod),
                 "pod": (entry, pod),
                 "job": (entry, job),
+                "job, traced": (entry, job | {"LYFTLEARN_TRACE": "/trace.json"}),
                 "boto3 + requests": ([sys.executable, str(HERE / "rivals/with_boto3_requests.py"), TRUE], job),
             }
             client = client_python()

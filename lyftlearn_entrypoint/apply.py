@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.files import Files
     from lyftlearn_entrypoint.launch import Launch
     from lyftlearn_entrypoint.log import Log
+    from lyftlearn_entrypoint.span import Span
 
 _PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 _EROFS = 30  # errno.h
 _FIFO, _CHARACTER, _DIRECTORY, _TYPE = 0o010000, 0o020000, 0o040000, 0o170000
 
 
-def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[StartError], bool]") -> None:
+def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[StartError], bool]", timed: "Callable[[str], Span]") -> None:
     """Do what the plan says, in the order in which each part needs the ones before. Raises StartError.
 
-    `forgive` may let the start go on without a volume that cannot be written.
+    `forgive` may let the start go on without a volume that cannot be written; `timed` times a part of it.
     """
     user = launch.user
     owner = (user.uid, user.gid) if launch.switch else None
@@ -37,7 +38,8 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
     for volume in launch.volumes:
         directory = files.real(volume.directory).rstrip("/")
         try:
-            place = write_volume(directory, volume.files, volume.mode, owner, files, volume.memory)
+            with timed("files of " + volume.step):
+                place = write_volume(directory, volume.files, volume.mode, owner, files, volume.memory)
         except OSError as error:
             refusal = BadSettings(
                 variable(volume.step + "_dir") + ": " + directory + " cannot be written: " + (error.strerror or str(error)),
@@ -54,17 +56,21 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
         )
     # Last, so that a start that fails above leaves SageMaker's file as it was.
     if launch.hyperparameters is not None:
-        _write_hyperparameters(launch, files, log, owner)
+        with timed("hyperparameters.json"):
+            _write_hyperparameters(launch, files, log, owner)
     elif launch.names_hyperparameters:
         launch.env[HYPERPARAMETERS_FILE] = files.real(launch.env[HYPERPARAMETERS_FILE])
     if launch.switch:
         import lyftlearn_entrypoint.failure  # noqa: F401  for an exec that fails later, likewise
 
         for path in launch.owned:
-            _give(files.real(path), user, log, make=files.is_dir("/opt/ml"))
-        switch_user(user, log)
+            with timed("ownership of " + path):
+                _give(files.real(path), user, log, make=files.is_dir("/opt/ml"))
+        with timed("switch user"):
+            switch_user(user, log)
     if launch.keeper:  # as the program's user
-        keeper.start(launch.keeper, launch.env)
+        with timed("Spark's cluster"):
+            keeper.start(launch.keeper, launch.env)
 
 
 def _make_home(path: str, user: "User") -> None:

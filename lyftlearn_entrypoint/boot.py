@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.adapt.identity import User
     from lyftlearn_entrypoint.relay.leave import Waiting
     from lyftlearn_entrypoint.spark.place import Place
+    from lyftlearn_entrypoint.trace import Tracer
 
 
 def main() -> None:
@@ -58,7 +59,10 @@ class Start:
         self.began = time.monotonic()
         self.files = Files(process.environ.get("LYFTLEARN_ROOT", ""))
         self.log = Log(form="json" if process.environ.get("LYFTLEARN_LOG") == "json" else "text", write=process.write)
-        self.spans: list[tuple[str, float, float]] = []
+        self.spans: list[tuple[str, float, float]] = []  # this thread's
+        self.fetched: list[tuple[str, float, float]] = []  # side by side
+        self.parts: list[tuple[str, float, float]] = []  # of applying, for the trace alone
+        self.tracer: Tracer | None = None
         self.context = Context(LOCAL, [])
         self.steps: tuple[str, ...] = ()
         self.kernel = False  # a notebook kernel's start, or another program's inside a Studio application
@@ -82,6 +86,7 @@ class Start:
             return self.fail(error)
         except Terminated as stopped:
             self.log.warning("stopped by signal " + str(stopped.number) + " before the program ran")
+            self.write_trace(128 + stopped.number)
             return 128 + stopped.number
         except Exception as error:  # noqa: BLE001  a defect ends in one line too; its own text might hold a value
             what = "unexpected " + type(error).__name__ + where(error)
@@ -133,13 +138,19 @@ class Start:
         forced = settings["context"]
         if forced and settings.place("context") != "LYFTLEARN_CONTEXT":
             self.context = self.context.forced(forced, settings.place("context"))
+        if settings["root"] != self.files.root:
+            self.files = Files(settings["root"])
         # A kernel's stderr is nobody's to read until something is wrong.
         self.kernel = self.context.name == STUDIO and bool(self.process.argv)
         level = settings["log_level"] or ("warning" if self.kernel else "info")
-        self.log = Log(level, settings["log"], write=self.process.write)
+        write = self.process.write
+        if settings["trace"]:
+            from lyftlearn_entrypoint.trace import Tracer
+
+            self.tracer = Tracer(self.began, self.files.real(settings["trace"]))
+            write = self.tracer.watch(write)
+        self.log = Log(level, settings["log"], write=write)
         self.log.context = self.context.name
-        if settings["root"] != self.files.root:
-            self.files = Files(settings["root"])
         for warning in settings.warnings:
             self.log.warning(warning)
         for signal in self.context.signals:
@@ -161,21 +172,6 @@ class Start:
             return
         self.program = self.process.locate(name, self.process.environ.get("PATH"), host.user if switch else None)
 
-    def look(self, settings: Settings, inputs: Inputs) -> None:
-        """What some images ask of the machine: its shared memory, and a training job's directory and hosts. No network."""
-        if settings["shared_memory_min"] and not self.kernel:
-            from lyftlearn_entrypoint.adapt import memory
-
-            inputs.warnings = memory.lacking(settings["shared_memory_min"], self.files, self.context.name)
-        if self.context.name == TRAINING and posix.geteuid() != 0:
-            from lyftlearn_entrypoint.adapt import saving
-
-            inputs.warnings += saving.impossible(self.files)
-        if settings["torch_hosts"] != "off" and self.context.name == TRAINING:
-            from lyftlearn_entrypoint.adapt import hosts
-
-            inputs.hosts = hosts.read(self.files, settings["torch_hosts"], self.process.environ.get("LD_LIBRARY_PATH", ""))
-
     def spark(self, settings: Settings, host: Host) -> "Place | None":
         """Where Spark would work. On an image without Spark this is one look at the file system."""
         if "spark" not in self.steps or not (self.files.is_dir(SPARK) or self.process.environ.get("SPARK_HOME")):
@@ -188,8 +184,10 @@ class Start:
     def fetch(self, settings: Settings, spark: "Place | None") -> Inputs:
         inputs = Inputs()
         inputs.spark = spark
-        if settings.steps() != ():
-            self.look(settings, inputs)
+        if settings.steps() != () and (self.context.name == TRAINING or (settings["shared_memory_min"] and not self.kernel)):
+            from lyftlearn_entrypoint.adapt.look import look
+
+            look(self.context, settings, self.process.environ, self.files, posix.geteuid(), inputs)
         if self.context.name == PROCESSING and "user" in self.steps:
             inputs.outputs = processing_outputs(self.files)
         asks = spark is not None and spark.asks is not None
@@ -201,13 +199,13 @@ class Start:
         seconds = settings.deadline
         if self.kernel and not settings.values.get("deadline"):
             seconds = KERNEL_DEADLINE
-        deadline = Deadline(seconds)
-        fetch = Fetch(self.context, settings, self.steps, self.process.environ, self.files, deadline, self.log, inputs)
+        deadline = Deadline(seconds) if self.tracer is None else Deadline(seconds, sleep=self.tracer.sleep)
+        fetch = Fetch(self.context, settings, self.steps, self.process.environ, self.files, deadline, self.log, inputs, self.tracer)
         try:
             with self.span("fetch"):
                 passed = fetch.run()
         finally:
-            self.spans += fetch.spans
+            self.fetched = fetch.spans
         for error in passed:
             self.forgive(error)
         return inputs
@@ -247,8 +245,6 @@ class Start:
         # Loaded before the user is switched, who need not be able to read our files.
         if self.context.name == STUDIO:
             from lyftlearn_entrypoint.notice import leave_notice
-        if settings["trace"]:
-            from lyftlearn_entrypoint.trace import write_trace
         if self.relay or launch.relay or launch.gateway:
             from lyftlearn_entrypoint.relay.leave import begin
 
@@ -262,11 +258,11 @@ class Start:
             from lyftlearn_entrypoint.apply import apply
 
             with self.span("apply"):
-                apply(launch, self.files, self.log, self.forgive)
+                apply(launch, self.files, self.log, self.forgive, lambda name: Span(self.parts, name))
         if self.context.name == STUDIO:
             leave_notice(launch.env.get("HOME", ""), self.passed, launch.user if launch.switch else None)
         if self.relay or launch.gateway:
-            times = [("total", self.began, time.monotonic()), *self.spans]
+            times = [("total", self.began, time.monotonic()), *self.spans, *self.fetched]
             begin(self.relay, launch, times, self.context.name, settings["statsd_tags"], self.log)
         if self.context.name not in (KUBERNETES, LOCAL):
             elapsed = round((time.monotonic() - self.began) * 1000)
@@ -276,8 +272,13 @@ class Start:
                 step="exec",
                 milliseconds=elapsed,
             )
-        if settings["trace"]:
-            write_trace(self.files.real(settings["trace"]), self.spans, self.began, self.log)
+        self.write_trace(0, launch.command.argv[0])
+
+    def write_trace(self, code: int, command: str = "") -> None:
+        """The trace, where one is wanted: of a start that failed with `code` too."""
+        if self.tracer is not None:
+            facts = {"context": self.context.name, "code": code, **({"command": command} if command else {})}
+            self.tracer.write([*self.spans, *self.parts], facts, self.log)
 
     def fail(self, error: StartError) -> int:
         """One line on stderr, and the same where SageMaker looks for it."""
@@ -286,6 +287,7 @@ class Start:
         reason = str(error)
         self.log.error(reason + " (exit " + str(error.code) + ")", code=error.code, meaning=error.meaning)
         write_reason(self.context, self.files, "lyftlearn-entrypoint: " + reason)
+        self.write_trace(error.code)
         return error.code
 
     def span(self, name: str) -> Span:

@@ -96,7 +96,7 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
     ("log_level", "level", "", "",
      "`debug`, `info`, `warning` or `error`. By default `info`, and `warning` for a notebook kernel."),
     ("trace", "path", "", "",
-     "File for a Chrome trace of the start (open it in a trace viewer)."),
+     "File for a Chrome trace of the start (`lyftlearn trace` draws it, Perfetto opens it)."),
 )  # fmt: skip
 
 NAMES = tuple(row[0] for row in TABLE)

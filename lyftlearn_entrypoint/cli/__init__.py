@@ -19,6 +19,7 @@ COMMANDS = {
     "local": ("lyftlearn_entrypoint.cli.local", "local"),
     "spark": ("lyftlearn_entrypoint.cli.spark", "spark"),
     "doctor": ("lyftlearn_entrypoint.cli.doctor", "doctor"),
+    "trace": ("lyftlearn_entrypoint.cli.trace.commands", "trace"),
     "image": ("lyftlearn_entrypoint.cli.image.commands", "image"),
 }
 

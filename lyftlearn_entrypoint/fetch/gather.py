@@ -1,8 +1,8 @@
 """Everything that a start fetches, side by side, under one deadline."""
 
 from lyftlearn_entrypoint.errors import BadSettings, StartError, Unavailable
+from lyftlearn_entrypoint.fetch.isolation import isolated
 from lyftlearn_entrypoint.fetch.parallel import OPTIONAL, Task, run_all
-from lyftlearn_entrypoint.files import Files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,28 +11,20 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.fetch.aws import Aws
     from lyftlearn_entrypoint.fetch.confidant import Secret
     from lyftlearn_entrypoint.fetch.staged import Document
+    from lyftlearn_entrypoint.files import Files
     from lyftlearn_entrypoint.launch import Inputs
     from lyftlearn_entrypoint.log import Log
     from lyftlearn_entrypoint.settings import Settings
-
-# Any of these says that there are credentials to look for. A SageMaker job has the first, unless its network is isolated:
-# then it has none (SageMaker developer guide, "Run training and inference containers in internet-free mode").
-_CREDENTIAL_VARIABLES = (
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_CONFIG_FILE",
-)
+    from lyftlearn_entrypoint.trace import Tracer
 
 
 class Fetch:
-    """What one start fetches. Effects come in through `files`, `environ`, `deadline` and `log`."""
+    """What one start fetches. Effects come in through `files`, `environ`, `deadline` and `log`; `tracer`, if any, is told of all."""
 
-    __slots__ = ("_client", "context", "deadline", "environ", "fail_open", "files", "inputs", "log", "settings", "spans", "steps", "tasks")
+    __slots__ = (
+        *("_client", "context", "deadline", "environ", "fail_open", "files", "inputs", "log", "settings", "spans", "steps", "tasks"),
+        "tracer",
+    )
 
     def __init__(
         self,
@@ -44,6 +36,7 @@ class Fetch:
         deadline: "Deadline",
         log: "Log",
         inputs: "Inputs",
+        tracer: "Tracer | None" = None,
     ) -> None:
         self.context = context
         self.settings = settings
@@ -53,6 +46,7 @@ class Fetch:
         self.deadline = deadline
         self.log = log
         self.inputs = inputs
+        self.tracer = tracer
         # Studio shows a failed start as "InternalFailure" and hides its log: better a notebook without secrets that says so.
         self.fail_open = context.name == "studio"
         self.tasks: list[Task] = []
@@ -77,13 +71,16 @@ class Fetch:
         self._statsd()
         self._spark()
         needed = [task for task in self.tasks if task.step not in OPTIONAL]
-        if needed and self._isolated():
+        if needed and isolated(self.context, self.environ):
             raise Unavailable(
                 "no network: this job has no AWS credentials, as under network isolation, and it needs "
                 + " and ".join(t.asks for t in needed),
                 "Pass the documents as an input channel named lyftlearn (`lyftlearn stage --print channel`) and unset what needs "
                 "the network, or run the job without network isolation",
             )
+        if self.tracer is not None:
+            for task in self.tasks:
+                task.run = self.tracer.task(task.step, task.run, task.asks)
         ended = run_all(self.tasks, self.deadline, lambda task: not self._forgiven(task.step))
         self.spans += [(task.step, task.started, task.ended) for task in ended]
         outcomes = [(task, task.error if task in ended else self._unfinished(task)) for task in self.tasks]
@@ -104,17 +101,6 @@ class Fetch:
 
     def _forgiven(self, step: str) -> bool:
         return step in OPTIONAL or self.fail_open
-
-    def _isolated(self) -> bool:
-        if not self.context.job or self.context.emulated:
-            return False
-        if any(self.environ.get(name) for name in _CREDENTIAL_VARIABLES):
-            return False
-        if self.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT"):
-            return False
-        home = self.environ.get("HOME", "")
-        # The user's own files, which LYFTLEARN_ROOT does not move: profile.py reads them there too.
-        return not any(Files().stat(home + "/.aws/" + name) for name in ("credentials", "config"))
 
     def _unfinished(self, task: Task) -> StartError:
         if task.step == "spark":
@@ -183,7 +169,7 @@ class Fetch:
     def _statsd(self) -> None:
         if "statsd" not in self.steps or not self.settings["statsd_gateway"]:
             return
-        if self._isolated():
+        if isolated(self.context, self.environ):
             self.log.warning("statsd: this job has no network, as under network isolation: its metrics are dropped", step="statsd")
             return
         from lyftlearn_entrypoint.adapt import statsd
@@ -212,8 +198,14 @@ class Fetch:
         from lyftlearn_entrypoint.fetch.http import Http
 
         if self._client is None:
-            http = Http(self.environ, self.deadline)
-            chain = CredentialChain(self.environ, http, self.deadline)
+            if self.tracer is None:
+                http = Http(self.environ, self.deadline)
+                chain = CredentialChain(self.environ, http, self.deadline)
+            else:
+                from lyftlearn_entrypoint.fetch.traced import TracedChain, TracedHttp
+
+                http = TracedHttp(self.environ, self.deadline, self.tracer)
+                chain = TracedChain(self.environ, http, self.deadline, self.tracer)
             self._client = Aws(self.environ, http, self.deadline, chain)
         return self._client
 
