@@ -96,7 +96,8 @@ class Tracer:
         """`write` for the log, whose lines come into the trace too."""
 
         def watched(line: bytes) -> None:
-            self._lines.append((time.monotonic(), _thread.get_ident(), line.decode("utf-8", "replace").strip()))
+            text = line.decode("utf-8", "replace").strip()
+            self._lines.append((time.monotonic(), _thread.get_ident(), text.removeprefix("lyftlearn-entrypoint: ")))
             write(line)
 
         return watched

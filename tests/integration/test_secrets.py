@@ -44,7 +44,7 @@ def test_no_value_reaches_a_log_at_any_level(
         signed = [request.headers.get(name, "") for request in aws.requests for name in ("authorization", "x-amz-security-token")]
     assert ended.code == {"": 0, "LYFTLEARN_HYPERPARAMETERS_URI": 65, "LYFTLEARN_CREDENTIALS_DIR": 78, "command": 127}[broken], ended.err
     trace = job.path("/trace.json").read_text() if job.path("/trace.json").exists() else ""
-    assert (trace != "") == (broken == "")
+    assert trace  # of a start that fails too
     secrets = [*values, *tokens, *signed, *(part.rpartition("Signature=")[2] for part in signed)]
     assert len(tokens) == 1
     assert len(signed) > 4

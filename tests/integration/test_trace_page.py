@@ -25,7 +25,7 @@ def written(tmp_path: Path) -> str:
         {"name": name, "cat": category, "ph": "X", "ts": begin * 1000, "dur": (end - begin) * 1000, "pid": 1, "tid": thread, "args": facts}
         for name, category, begin, end, thread, facts in EVENTS
     ]
-    said = {"name": "lyftlearn-entrypoint: error: no answer", "ph": "i", "ts": 399000, "pid": 1, "tid": 1}
+    said = {"name": "error: no answer", "ph": "i", "ts": 399000, "pid": 1, "tid": 1}
     (tmp_path / "trace.json").write_text(json.dumps({"traceEvents": [*events, said], "otherData": {"code": 69, "context": "studio"}}))
     done = CliRunner().invoke(main, ["trace", str(tmp_path / "trace.json"), "--html", str(tmp_path / "trace.html")])
     assert done.exit_code == 0, done.output
@@ -53,6 +53,7 @@ def test_the_page(tmp_path: Path, need: Callable[[object, str], None]) -> None:
         assert not any("environment" in text for text in chromium.texts(".row .name"))
         chromium.click(".row summary", "confidant")
         assert any("critical" in text for text in chromium.texts("dl"))
+        assert chromium.texts("#log .error") == ["399.0 ms error: no answer"]
         assert not chromium.complaints()
         assert not [asked for asked in chromium.requests() if asked.startswith(("http", "ws"))]
 

@@ -162,6 +162,12 @@ def test_a_file_that_is_no_trace(tmp_path: Path, content: "str | None", code: in
     assert said in done.stderr
 
 
+def test_lines_of_a_json_log_are_read_as_those_of_a_text(tmp_path: Path) -> None:
+    line = {"name": '{"level": "warning", "message": "no way"}', "ph": "i", "ts": 5, "pid": 1, "tid": 1}
+    trace = made(tmp_path, event("fetch", "step", 0, 1), line)
+    assert "warning: no way" in draw(trace, critical_path(trace), 80)
+
+
 def test_an_array_of_events_is_a_trace_too(tmp_path: Path) -> None:
     path = tmp_path / "trace.json"
     path.write_text(json.dumps([event("anything", "other", 0, 5, 7)]))

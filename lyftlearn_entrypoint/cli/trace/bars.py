@@ -104,7 +104,7 @@ def _read(events: list[dict[str, Any]]) -> Trace:
         if kind == "M" and event.get("name") == "thread_name":
             names[int(event["tid"])] = str(event["args"]["name"])
         elif kind == "i":
-            lines.append((float(event["ts"]) / 1000, str(event["name"])))
+            lines.append((float(event["ts"]) / 1000, _said(str(event["name"]))))
         elif kind == "X":
             begin = float(event["ts"]) / 1000
             thread = int(event["tid"])
@@ -112,6 +112,16 @@ def _read(events: list[dict[str, Any]]) -> Trace:
             bar.facts = dict(event.get("args") or {})
             flat.setdefault(thread, []).append(bar)
     return Trace({thread: nest(bars) for thread, bars in sorted(flat.items())}, names, sorted(lines), {})
+
+
+def _said(line: str) -> str:
+    """A line of the log as text, also where LYFTLEARN_LOG=json made it an object."""
+    try:
+        record = json.loads(line)
+        level, message = str(record["level"]), str(record["message"])
+    except (ValueError, TypeError, KeyError):
+        return line
+    return message if level == "info" else f"{level}: {message}"
 
 
 def nest(bars: list[Bar]) -> list[Bar]:

@@ -63,5 +63,5 @@ def _row(row: Row, trace: Trace) -> str:
 
 
 def _log(moment: float, text: str) -> str:
-    kind = "error" if ": error: " in text else "warning" if ": warning: " in text else ""
+    kind = text.partition(": ")[0] if text.startswith(("error: ", "warning: ")) else ""
     return f'<li class="{kind}"><b>{milliseconds(moment)} ms</b> {escape(text)}</li>'

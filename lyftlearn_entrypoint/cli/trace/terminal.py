@@ -26,10 +26,10 @@ def draw(trace: Trace, path: list[Part], width: int) -> str:
     lines += ["", "critical path (*): what everything else waited for"]
     for name, value in blame(path)[:8]:
         lines.append(f"  {milliseconds(value):>9} ms  {100 * value / trace.total if trace.total else 0:>3.0f} %  {name}")
-    troubles = [(moment, text) for moment, text in trace.lines if ": warning: " in text or ": error: " in text]
+    troubles = [(moment, text) for moment, text in trace.lines if text.startswith(("warning: ", "error: "))]
     if troubles:
         lines += ["", "it said"]
-        lines += [f"  {milliseconds(moment):>9} ms  {text.partition(': ')[2]}" for moment, text in troubles]
+        lines += [f"  {milliseconds(moment):>9} ms  {text}" for moment, text in troubles]
     return "\n".join(lines)
 
 
