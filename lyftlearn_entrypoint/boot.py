@@ -245,6 +245,9 @@ class Start:
         # Loaded before the user is switched, who need not be able to read our files.
         if self.context.name == STUDIO:
             from lyftlearn_entrypoint.notice import leave_notice
+
+            if self.passed:
+                import lyftlearn_entrypoint.banner
         if self.relay or launch.relay or launch.gateway:
             from lyftlearn_entrypoint.relay.leave import begin
 
@@ -260,7 +263,7 @@ class Start:
             with self.span("apply"):
                 apply(launch, self.files, self.log, self.forgive, lambda name: Span(self.parts, name))
         if self.context.name == STUDIO:
-            leave_notice(launch.env.get("HOME", ""), self.passed, launch.user if launch.switch else None)
+            leave_notice(launch.env, self.passed, launch.user if launch.switch else None)
         if self.relay or launch.gateway:
             times = [("total", self.began, time.monotonic()), *self.spans, *self.fetched]
             begin(self.relay, launch, times, self.context.name, settings["statsd_tags"], self.log)

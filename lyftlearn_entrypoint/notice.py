@@ -1,4 +1,5 @@
-"""A note in a notebook's home about a start that went on without something. Studio hides the log that says so."""
+"""A note about a start that went on without something, where a notebook's user sees it: in its home, and as a banner in JupyterLab.
+Studio hides the log that says so."""
 
 import posix
 
@@ -6,24 +7,37 @@ from lyftlearn_entrypoint.volume import replace_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lyftlearn_entrypoint.adapt.identity import User
     from lyftlearn_entrypoint.errors import StartError
 
 NAME = "LYFTLEARN-WARNING.txt"
-_FIRST = "This notebook was started without something that it should have:\n\n"
-_LAST = "\nPrograms that need it will fail. Restart when it is mended; a start without trouble takes this file away.\n"
+FIRST = "This notebook was started without something that it should have:"
+LAST = "Programs that need it will fail. Restart when it is mended; a start without trouble takes this away."
 
 
-def leave_notice(home: str, passed: "list[StartError]", owner: "User | None") -> None:
-    """Write the note, or take an old one away where nothing failed. Raises nothing: the log has the same lines."""
+def leave_notice(env: "Mapping[str, str]", passed: "list[StartError]", owner: "User | None") -> None:
+    """Write the note, or take an old one away where nothing failed. Raises nothing: the log has the same lines.
+
+    `env` is the program's; `owner` is who gets the note, None for whoever runs this.
+    """
+    home = env.get("HOME", "")
     if not home.startswith("/"):
         return
     path = home + "/" + NAME
+    notes = [str(error) for error in passed]
     try:
         if passed:
-            text = _FIRST + "".join("- " + str(error) + "\n" for error in passed) + _LAST
+            text = FIRST + "\n\n" + "".join("- " + note + "\n" for note in notes) + "\n" + LAST + "\n"
             replace_file(path, text.encode("utf-8", "backslashreplace"), 0o644, (owner.uid, owner.gid) if owner else None)
         else:
-            posix.unlink(path)
-    except OSError:
+            posix.unlink(path)  # and only then, a banner
+        from lyftlearn_entrypoint import banner
+
+        if passed:
+            banner.write(env, FIRST, notes, LAST)
+        else:
+            banner.remove(env)
+    except (OSError, ImportError):
         pass

@@ -6,6 +6,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -129,15 +130,14 @@ def notebook(cells: "list[str]") -> "dict[str, Any]":
     return {"cells": made, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
 
 
-@pytest.fixture
-def lab(start: Start, need: Callable[[object, str], None], request: pytest.FixtureRequest, tmp_path: Path) -> "Iterator[Lab]":
-    need(not browser.missing(), browser.missing())
-    network, platform = request.getfixturevalue("network"), request.getfixturevalue("platform")
+@contextmanager
+def studio(start: Start, network: Any, platform: Platform, tmp_path: Path, **changes: str) -> "Iterator[Lab]":
+    """The application, its page open; `changes` are to the variables that Studio passes. At the end nothing may have failed in the page."""
     platform.confidant.service("notebooks", [platform.confidant.credential({"registry_token": SECRET}, "")])
     pointers = platform.pointers("notebooks")
     # Studio's own credentials are link-local, which an address of the bridge is not: keys instead.
     passed = {name: value for name, value in pointers.items() if not name.startswith("AWS_CONTAINER_CREDENTIALS")}
-    passed.update(AWS_ACCESS_KEY_ID="studio", AWS_SECRET_ACCESS_KEY="studio")
+    passed.update(AWS_ACCESS_KEY_ID="studio", AWS_SECRET_ACCESS_KEY="studio", **changes)
     app = Mounted(readable(tmp_path), STUDIO, Passed(passed, {}, []))
     home = tmp_path / "home"
     home.mkdir()
@@ -166,6 +166,13 @@ def lab(start: Start, need: Callable[[object, str], None], request: pytest.Fixtu
         driven.screenshot(tmp_path / "page.png")
         opened.check()
     assert SECRET not in container.log
+
+
+@pytest.fixture
+def lab(start: Start, need: Callable[[object, str], None], request: pytest.FixtureRequest, tmp_path: Path) -> "Iterator[Lab]":
+    need(not browser.missing(), browser.missing())
+    with studio(start, request.getfixturevalue("network"), request.getfixturevalue("platform"), tmp_path) as opened:
+        yield opened
 
 
 def test_the_first_page_asks_nothing_and_knows_its_kernel(lab: Lab) -> None:
@@ -257,3 +264,23 @@ def test_a_second_notebook_fails_installs_and_starts_again(lab: Lab) -> None:
     # What was installed belongs to the group that may write there, like all else, and can be taken away again.
     assert lab.container.exec("find", "/opt/venv", "!", "-group", "100") == (0, "")
     assert lab.container.exec("pip", "uninstall", "-qy", "teamlib") == (0, "")
+
+
+def test_a_start_that_went_on_without_secrets_says_so_in_the_page(
+    start: Start, need: Callable[[object, str], None], network: Any, platform: Platform, tmp_path: Path
+) -> None:
+    """Studio hides the log; the page has the same line, until it is dismissed or a start has no trouble."""
+    need(not browser.missing(), browser.missing())
+    with studio(start, network, platform, tmp_path, LYFTLEARN_CONFIDANT_URL="http://127.0.0.1:9", LYFTLEARN_DEADLINE="2") as lab:
+        lab.container.expect("this start goes on without it")
+        said = lab.browser.until("#lyftlearn-notice", "Confidant at http://127.0.0.1:9 was asked for service notebooks")
+        assert "started without something that it should have" in said
+        assert "LYFTLEARN-WARNING.txt" in lab.container.exec("ls", HOME)[1]
+        lab.browser.click("#lyftlearn-notice button", "Dismiss")
+        lab.browser.open(lab.url + "/lab", ".jp-LauncherCard", "Terminal")
+        time.sleep(1)
+        assert lab.browser.texts("#lyftlearn-notice") == []
+        place = ".local/share/jupyter/labextensions/lyftlearn-notice"
+        assert lab.container.exec("test", "-e", f"{HOME}/{place}/package.json")[0] == 0
+        assert lab.container.exec("env", "LYFTLEARN_STEPS=none", "lyftlearn-entrypoint", "true")[0] == 0
+        assert lab.container.exec("test", "-e", f"{HOME}/{place}")[0] == 1

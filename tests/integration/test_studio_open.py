@@ -98,6 +98,38 @@ def test_a_staged_path_that_hides_the_command_is_left_out(studio: Job) -> None:
     assert (studio.root / NOTICE).exists()
 
 
+def test_jupyterlab_finds_the_note_as_an_extension_and_loses_it_again(studio: Job, service: Service) -> None:
+    """The form is that of jupyterlab_server.config.get_federated_extensions: package.json with `jupyterlab._build`."""
+    with serve(lambda _: answer(403, b"")) as server:
+        ended = studio.start("true", **{**service({}), "LYFTLEARN_CONFIDANT_URL": server.url})
+    assert ended.code == 0
+    place = studio.root / "home/.local/share/jupyter/labextensions/lyftlearn-notice"
+    package = json.loads((place / "package.json").read_text())
+    script = (place / package["jupyterlab"]["_build"]["load"]).read_text()
+    assert server.url in script
+    assert package["name"] == place.name
+    assert studio.start("true").code == 0
+    assert not place.exists()
+    assert not (studio.root / NOTICE).exists()
+
+
+@pytest.mark.parametrize("name", ["JUPYTER_DATA_DIR", "XDG_DATA_HOME"])
+def test_the_note_goes_where_the_user_told_jupyter_to_look(studio: Job, service: Service, name: str) -> None:
+    there = studio.root / "elsewhere"
+    with serve(lambda _: answer(403, b"")) as server:
+        studio.start("true", **{**service({}), "LYFTLEARN_CONFIDANT_URL": server.url, name: str(there)})
+    below = there if name == "JUPYTER_DATA_DIR" else there / "jupyter"
+    assert (below / "labextensions/lyftlearn-notice/package.json").exists()
+
+
+def test_a_home_that_cannot_hold_the_note_stops_nothing(studio: Job, service: Service) -> None:
+    studio.write("/home/.local", b"a file")
+    with serve(lambda _: answer(403, b"")) as server:
+        ended = studio.start("true", **{**service({}), "LYFTLEARN_CONFIDANT_URL": server.url})
+    assert ended.code == 0
+    assert (studio.root / NOTICE).exists()
+
+
 def test_what_is_not_the_documents_fault_is_said_once(studio: Job) -> None:
     studio.channel(environment={"STAGED": "1"})
     ended = studio.start("no-such-program-" + os.urandom(4).hex())
