@@ -285,11 +285,11 @@ class Start:
 
     def fail(self, error: StartError) -> int:
         """One line on stderr, and the same where SageMaker looks for it."""
-        from lyftlearn_entrypoint.failure import write_reason
+        from lyftlearn_entrypoint.failure import leave_reason
 
         reason = str(error)
         self.log.error(reason + " (exit " + str(error.code) + ")", code=error.code, meaning=error.meaning)
-        write_reason(self.context, self.files, "lyftlearn-entrypoint: " + reason)
+        leave_reason(self.context, self.files, self.process.environ, error)
         self.write_trace(error.code)
         return error.code
 

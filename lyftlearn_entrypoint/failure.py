@@ -1,4 +1,4 @@
-"""Where SageMaker looks for the reason of a failed job."""
+"""Where SageMaker looks for the reason of a failed job, and a person for that of a notebook."""
 
 import posix
 
@@ -8,6 +8,7 @@ from lyftlearn_entrypoint.volume import make_directories, random_hex, write_file
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lyftlearn_entrypoint.context import Context
+    from lyftlearn_entrypoint.errors import StartError
     from lyftlearn_entrypoint.files import Files
 
 # SageMaker shows the first 1024 characters of it as FailureReason (developer guide, "Use your own training algorithms").
@@ -27,6 +28,18 @@ def cut(reason: str, path: str) -> bytes:
     text = reason.encode("utf-8", "backslashreplace").decode()[:LIMIT]
     data = text.encode()
     return data[:LIMIT].decode("utf-8", "ignore").encode() if path == MESSAGE else data
+
+
+def leave_reason(context: "Context", files: "Files", environ: "dict[str, str]", error: "StartError") -> None:
+    """Leave the reason where the context's people look: a job's in SageMaker's file, a notebook's in its home. Raises nothing."""
+    if context.name == contexts.STUDIO:
+        try:
+            from lyftlearn_entrypoint.notice import leave_notice
+        except ImportError:  # whom the start has become cannot read our files
+            return
+        leave_notice(environ, [error], None, failed=True)
+    else:
+        write_reason(context, files, "lyftlearn-entrypoint: " + str(error))
 
 
 def write_reason(context: "Context", files: "Files", reason: str) -> str:

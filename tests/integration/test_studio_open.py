@@ -135,3 +135,6 @@ def test_what_is_not_the_documents_fault_is_said_once(studio: Job) -> None:
     ended = studio.start("no-such-program-" + os.urandom(4).hex())
     assert ended.code == 127
     assert "not found" in ended.line
+    left = (studio.root / NOTICE).read_text()
+    assert left.startswith("A start of this notebook or of one of its kernels failed:\n\n- no-such-program-")
+    assert (studio.root / "home/.local/share/jupyter/labextensions/lyftlearn-notice/package.json").exists()
