@@ -69,7 +69,7 @@ class Tls:
         # CPython sets it for old habits: an end without farewell would look like the end of a body.
         context.options &= ~getattr(_ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
         self._context = context
-        for file, folder, origin in _authorities(environ):
+        for file, folder, origin in authorities(environ):
             try:
                 context.load_verify_locations(file, folder)
             except OSError as error:
@@ -110,7 +110,7 @@ class Tls:
             raise HttpError(where + ": not a host name that TLS can verify", True) from None
 
 
-def _authorities(environ: "dict[str, str]") -> "list[tuple[str | None, str | None, str]]":
+def authorities(environ: "dict[str, str]") -> "list[tuple[str | None, str | None, str]]":
     """(file, directory, where that came from): what to load, in this order."""
     bundle = environ.get("AWS_CA_BUNDLE")
     if bundle:
