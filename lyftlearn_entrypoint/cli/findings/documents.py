@@ -4,10 +4,6 @@ from lyftlearn_entrypoint.cli.findings import Area, Known
 
 AREAS = (
     Area("Staged documents", (
-        Known("LL0500", "documents", 0,
-              "What is in the documents, checked as a start checks it before it applies anything: variable names, kinds, sizes. "
-              "Values are never shown.",
-              ""),
         Known("LL0501", "sha256 differs", 65,
               "The object is not the one that was staged: someone wrote to it since, or the URI is of another one.",
               "Stage again, and pass the new URI."),
