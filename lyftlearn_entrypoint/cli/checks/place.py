@@ -52,10 +52,11 @@ def settings(check: Check, world: World) -> list[Finding]:
     if world.sources.hidden and world.sources.started:
         parts.append("not readable by this user: " + ", ".join(world.sources.hidden))
     text = "; ".join(parts) or "none: neither a platform file nor LYFTLEARN_ variables"
-    if world.sources.lost:
-        found.append(check.warning("LL0212", "a start ran before this process and took its settings away; what is known: " + text))
+    hidden = "a start ran before this process and took its settings away"
+    if world.sources.lost and not platform:
+        found.append(check.warning("LL0212", f"{hidden}; what is known: {text}"))
     elif not world.refusal:
-        found.append(check.ok(text))
+        found.append(check.ok(text + (f". {hidden}: what it was given beside these is not known" if world.sources.lost else "")))
     return found
 
 

@@ -11,13 +11,14 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lyftlearn_entrypoint.settings_table import NAMES, PREFIX, variable
+from lyftlearn_entrypoint.settings_table import NAMES, PREFIX, TABLE, variable
 
 if TYPE_CHECKING:
     from lyftlearn_entrypoint.files import Files
 
 RELAY = b"lyftlearn-stats"  # /proc/PID/comm has 15 bytes of its name (relay/become.py)
 _SETTINGS = frozenset(variable(name) for name in NAMES)
+_TAKEN = frozenset(variable(row[0]) for row in TABLE if row[3])
 # What a start reads beside its settings. A login shell has lost them where the container was given them.
 _ALSO = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -47,10 +48,12 @@ class Sources:
     found: list[tuple[str, list[str]]] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
 
+    seen: bool = False  # the relay showed all that the start was given
+
     @property
     def lost(self) -> bool:
-        """Whether a start ran here, and nothing shows what it was given."""
-        return self.started and not any(name in _SETTINGS for _, names in self.found for name in names)
+        """Whether a start ran here, and nothing shows which settings it took away."""
+        return self.started and not self.seen and not any(name in _TAKEN for _, names in self.found for name in names)
 
 
 def gather(environ: dict[str, str], own: int, files: Files) -> Sources:
@@ -67,6 +70,7 @@ def gather(environ: dict[str, str], own: int, files: Files) -> Sources:
         if given is None:
             sources.hidden.append(who)
             continue
+        sources.seen = sources.seen or pid != 1
         new = {name: value for name, value in given.items() if name not in sources.environ and _wanted(name)}
         if new:
             sources.environ.update(new)
