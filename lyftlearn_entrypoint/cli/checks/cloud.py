@@ -48,6 +48,9 @@ def credentials(check: Check, world: World, trying: Trying) -> list[Finding]:
         return [check.skipped("nothing that is set needs any. " + error.what)]
     source = f"from {found.source}"
     fallback = found.source == "instance metadata" and (world.context.job or world.context.name in (STUDIO, KUBERNETES))
+    sts = split(endpoint(world.environ, "sts", world.aws.region or "us-east-1")).host
+    if why := cut_off(world, sts):
+        return [check.ok(f"{source}; {sts} was not asked whose they are: {why}")]
     trying(f"sts:GetCallerIdentity with the credentials {source}")
     who, problem = identity(world)
     text = f"{source}: {who or 'whose they are, STS does not say: ' + problem}"

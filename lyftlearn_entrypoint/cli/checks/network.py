@@ -120,7 +120,7 @@ def _dns(world: World, host: str, label: str) -> Check:
         except ValueError:
             pass
         if why := cut_off(world, host):
-            return [check.skipped(why)]
+            return [check.skipped(f"{host} ({label}): {why}")]
         trying(f"looking up {host} ({label}); nameservers: {', '.join(nameservers(world)) or 'none in /etc/resolv.conf'}")
         began = time.monotonic()
         try:
@@ -151,7 +151,7 @@ def nameservers(world: World) -> list[str]:
 def _reach(world: World, each: Endpoint) -> Check:
     def run(trying: Trying) -> list[Finding]:
         if why := cut_off(world, each.host):
-            return [check.skipped(why)]
+            return [check.skipped(f"{each.label} at {each.host}: {why}")]
         parts = split(each.url)
         via = world.http.proxy_for(parts) if each.proxy else None
         how = f" through the proxy {via.where}" if via else ""

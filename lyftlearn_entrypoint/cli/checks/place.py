@@ -53,10 +53,12 @@ def settings(check: Check, world: World) -> list[Finding]:
         parts.append("not readable by this user: " + ", ".join(world.sources.hidden))
     text = "; ".join(parts) or "none: neither a platform file nor LYFTLEARN_ variables"
     hidden = "a start ran before this process and took its settings away"
-    if world.sources.lost and not platform:
+    # A start that takes no step but Spark's leaves the others' settings where they are.
+    lost = world.sources.lost and bool(set(world.start.steps) - {"spark"})
+    if lost and not platform:
         found.append(check.warning("LL0212", f"{hidden}; what is known: {text}"))
     elif not world.refusal:
-        found.append(check.ok(text + (f". {hidden}: what it was given beside these is not known" if world.sources.lost else "")))
+        found.append(check.ok(text + (f". {hidden}: what it was given beside these is not known" if lost else "")))
     return found
 
 

@@ -1,8 +1,8 @@
 """Where the settings of a start are found once it is over. Pure, but for reads through `files`.
 
-A start takes its settings out of the program's environment (docs/environment.md), and execve(2) replaces what /proc/1/environ
-shows. What is left: process 1, where it is a `tini` or a program of the container's own that still has what the container was given;
-and the StatsD relay, which was forked from the start, so that its environment is the start's own.
+A start takes its settings out of the program's environment (docs/environment.md), and execve(2) replaces what /proc/PID/environ
+shows. What is left: process 1 where it is the image's init (tini) and not the program, with all that the container was given; and the
+StatsD relay, which was forked from the start, so that its environment is the start's own. Each only where this user may read it.
 """
 
 from __future__ import annotations
