@@ -4,13 +4,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lyftlearn_entrypoint.cli.findings import table
 from lyftlearn_local.platform import Platform
-from tests.fake_http import answer, closed_port, serve
+from tests.fake_http import Authority, answer, closed_port, serve
 from tests.integration.job import Bucket, Ended, Job, operator, relay
 
 pytest_plugins = ["tests.integration.platform_fixture"]
@@ -71,8 +72,48 @@ def test_where_all_is_well(job: Job, whole: "dict[str, str]") -> None:
     assert "2 hyperparameters (1 of SageMaker's own stay) from s3://" in found.of("hyperparameters")["evidence"]
     assert "not pinned" in found.of("hyperparameters")["evidence"]
     assert "less than 1.5 s off" in found.of("clock")["evidence"]
-    assert found.of("command")["evidence"].startswith("/")
+    assert "it may change PATH" in found.of("command")["evidence"]
     assert "hunter2" not in json.dumps(found.facts)
+
+
+def test_certificates(job: Job, whole: "dict[str, str]", tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with serve(lambda _: answer(403), authority.server("127.0.0.1", days=(-1, 3))) as server:
+        https = {**whole, "AWS_ENDPOINT_URL_S3": server.url}
+        soon = doctor(job, **https, AWS_CA_BUNDLE=str(authority.bundle))
+        unknown = doctor(job, **https)
+        gone = doctor(job, **https, AWS_CA_BUNDLE="/no/such.pem")
+    assert ("tls", "LL0741", "warning") in soon.bad
+    assert "AWS_CA_BUNDLE: " in str([row["evidence"] for row in soon.rows if row["code"] == "LL0740"])
+    assert {("environment", "LL0708", "failed"), ("hyperparameters", "LL0708", "failed"), ("reach", "LL0708", "failed")} <= set(unknown.bad)
+    assert {("environment", "LL0710", "failed"), ("tls", "LL0710", "failed")} <= set(gone.bad)
+    with serve(lambda _: answer(403), authority.server("other.example.com")) as server:
+        found = doctor(job, **{**whole, "AWS_ENDPOINT_URL_S3": server.url}, AWS_CA_BUNDLE=str(authority.bundle))
+    assert ("reach", "LL0706", "failed") in found.bad
+    with serve(lambda _: answer(403), authority.server("127.0.0.1", days=(-9, -1))) as server:
+        found = doctor(job, **{**whole, "AWS_ENDPOINT_URL_S3": server.url}, AWS_CA_BUNDLE=str(authority.bundle))
+    assert ("reach", "LL0707", "failed") in found.bad
+
+
+def test_a_proxy_is_used_and_named(job: Job, whole: "dict[str, str]") -> None:
+    with serve(lambda _: answer(407)) as server:
+        environ = {**whole, "http_proxy": server.url, "HTTP_PROXY": "http://other:1", "no_proxy": "*.internal"}
+        found = doctor(job, **environ)
+        started = job.start("true", **environ)
+        assert [request.target for request in server.requests]
+    assert [row[1] for row in found.bad if row[0] == "proxy"] == ["LL0731", "LL0732", "LL0733"]
+    ways = next(row["evidence"] for row in found.rows if row["check"] == "proxy")
+    assert f"through {server.url.removeprefix('http://')} (http_proxy)" in ways
+    assert "Confidant (" in ways
+    assert "directly, whatever the variables" in ways
+    assert found.code == started.code != 0
+
+
+def test_a_command_that_is_not_there(job: Job) -> None:
+    found = doctor(job, "--args", "pyhton train.py")
+    assert ("command", "LL0105", "failed") in found.bad
+    assert found.code == 127
+    assert doctor(job, "--args", "sh -c true").of("command")["evidence"].endswith("/sh (from arguments)")
 
 
 def test_the_gateway_gets_the_marked_counter(job: Job, whole: "dict[str, str]", platform: Platform) -> None:

@@ -81,7 +81,8 @@ class Check:
 
     def error(self, error: StartError) -> Finding:
         """An error of the start's own as a verdict, in its own words."""
-        return self.failed(error.finding or "LL1091", error.what, error.remedy)
+        what = error.what.replace("(LYFTLEARN_DEADLINE)", "(--deadline)")
+        return self.failed(error.finding or "LL1091", what, error.remedy)
 
     def said(self, line: str) -> Finding:
         """A warning of the start's own, whose last word is its code."""

@@ -18,6 +18,7 @@ from lyftlearn_entrypoint.fetch.endpoints import endpoint, s3_url
 from lyftlearn_entrypoint.fetch.staged import ENVIRONMENT, HYPERPARAMETERS, parse_uri
 from lyftlearn_entrypoint.fetch.tls import TlsStream
 from lyftlearn_entrypoint.fetch.url import HttpError, split
+from lyftlearn_entrypoint.files import Files
 
 SLOW = 2.0  # seconds for a name: glibc waits 5 for a server that is silent, then asks the next
 SOON = 14 * 86400  # seconds until a certificate expires
@@ -121,13 +122,13 @@ def _dns(world: World, host: str, label: str) -> Check:
             pass
         if why := cut_off(world, host):
             return [check.skipped(f"{host} ({label}): {why}")]
-        trying(f"looking up {host} ({label}); nameservers: {', '.join(nameservers(world)) or 'none in /etc/resolv.conf'}")
+        trying(f"looking up {host} ({label}); nameservers: {', '.join(nameservers()) or 'none in /etc/resolv.conf'}")
         began = time.monotonic()
         try:
             addresses = list(dict.fromkeys(str(address[0]) for _, address in resolve(host, 0)))
         except (OSError, UnicodeError) as error:
             problem = getattr(error, "strerror", None) or "it is no legal name"
-            text = f"{host} ({label}): {problem.lower()}; nameservers: {', '.join(nameservers(world)) or 'none'}"
+            text = f"{host} ({label}): {problem.lower()}; nameservers: {', '.join(nameservers()) or 'none'}"
             if label in ("the metrics gateway", "the Kubernetes API", "Spark Connect"):
                 return [check.warning("LL0801" if label == "the metrics gateway" else "LL0703", text)]
             return [check.failed("LL0703", text)]
@@ -139,10 +140,10 @@ def _dns(world: World, host: str, label: str) -> Check:
     return check
 
 
-def nameservers(world: World) -> list[str]:
+def nameservers() -> list[str]:
     """Those of /etc/resolv.conf."""
     try:
-        text = (world.files.read("/etc/resolv.conf") or b"").decode("ascii", "replace")
+        text = (Files().read("/etc/resolv.conf") or b"").decode("ascii", "replace")
     except OSError:
         return []
     return [words[1] for line in text.splitlines() if len(words := line.split()) > 1 and words[0] == "nameserver"]

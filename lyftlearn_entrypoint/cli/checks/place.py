@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from lyftlearn_entrypoint import command as commands
 from lyftlearn_entrypoint.cli.checks.model import Check, Finding, Trying
 from lyftlearn_entrypoint.cli.checks.network import endpoints, is_loopback
 from lyftlearn_entrypoint.context import ENDPOINT, STUDIO, TRAINING, TRANSFORM
+from lyftlearn_entrypoint.files import Files
 from lyftlearn_entrypoint.settings import PLATFORM_JSON
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def user(check: Check, world: World) -> list[Finding]:
 def capabilities(check: Check, world: World) -> list[Finding]:
     """What this process may do, beside what a start here would use."""
     try:
-        lines = (world.files.read("/proc/self/status") or b"").decode().splitlines()
+        lines = (Files().read("/proc/self/status") or b"").decode().splitlines()
     except OSError:
         lines = []
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
@@ -145,6 +145,9 @@ def command(check: Check, world: World, trying: Trying) -> list[Finding]:
     switch, host = world.start.host(world.settings)
     found = commands.choose(world.argv, world.context, world.settings, host.user.uid == 0)
     trying("looking for " + found.argv[0])
-    path = world.environ.get("PATH")
-    program = world.start.process.locate(found.argv[0], path, host.user if switch else None)
-    return [check.ok(f"{program} (from {found.origin}), started as process {os.getpid() if os.getpid() == 1 else 1}")]
+    world.start.check_early(found, world.settings, host, switch)
+    if not world.start.program:
+        return [
+            check.skipped(f"{found.argv[0]} (from {found.origin}) is looked up once the staged environment is there: it may change PATH")
+        ]
+    return [check.ok(f"{world.start.program} (from {found.origin})")]

@@ -15,6 +15,7 @@ from lyftlearn_entrypoint.fetch.aws import Aws
 from lyftlearn_entrypoint.fetch.credentials import CredentialChain
 from lyftlearn_entrypoint.fetch.gather import Fetch
 from lyftlearn_entrypoint.fetch.http import Http
+from lyftlearn_entrypoint.fetch.isolation import isolated
 from lyftlearn_entrypoint.files import Files
 from lyftlearn_entrypoint.launch import Inputs
 from lyftlearn_entrypoint.process import Process
@@ -49,7 +50,7 @@ class World:
         self.http = Http(self.environ, self.deadline)
         self.chain = CredentialChain(self.environ, self.http, self.deadline)
         self.aws = Aws(self.environ, self.http, self.deadline, self.chain)
-        self.isolated = self.fetch().isolated()
+        self.isolated = isolated(self.context, self.environ)
         self.interfaces = self._interfaces()
 
     @property
@@ -88,7 +89,7 @@ class World:
 
     def _interfaces(self) -> list[str] | None:
         try:
-            return sorted(os.listdir(self.files.real("/sys/class/net")))
+            return sorted(os.listdir("/sys/class/net"))
         except OSError:
             return None
 
