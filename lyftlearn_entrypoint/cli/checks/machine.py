@@ -36,7 +36,8 @@ def checks(world: World) -> list[Check]:
 def directories(world: World) -> list[tuple[str, str]]:
     """(path, what it is called): those that programs write to here."""
     home = world.environ.get("HOME", "")
-    found = [(world.files.real("/opt/ml"), "/opt/ml")] if world.files.is_dir("/opt/ml") else []
+    jobs = ("/opt/ml", "/opt/ml/model", "/opt/ml/output") if world.context.name == TRAINING else ("/opt/ml",)
+    found = [(world.files.real(path), path) for path in jobs if world.files.is_dir(path)]
     found.append((world.files.real("/tmp"), "/tmp"))
     return found + ([(home, "HOME")] if home.startswith("/") else [])
 
@@ -59,20 +60,18 @@ def _disk(world: World, path: str, name: str) -> Check:
         no_inodes = found.f_files > 0 and found.f_favail == 0
         if no_inodes or (free < LITTLE and free < size * LITTLE_SHARE):
             return [check.warning("LL1022", text + (", no inodes left" if no_inodes else ""))]
-        results = [check.ok(text + ", written")]
-        if name == "/opt/ml" and world.context.name == TRAINING:
-            results += [check.said(line) for line in saving.impossible(world.files)]
-        return results
+        return [check.ok(text + ", written")]
 
-    check = Check("disk", "LL1020", run, name)
+    check = Check("disk", "LL1020", run, name, optional=True)
     return check
 
 
 def _unwritable(check: Check, name: str, text: str) -> Finding:
-    # /opt/ml itself is root's: what matters in a training job is /opt/ml/model, which another start's warning tells.
     if name == "HOME":
         return check.ok(text + "; a start gives its program another HOME then")
-    return check.warning("LL1021", text) if name == "/tmp" else check.ok(text)
+    if name == "/opt/ml":
+        return check.ok(text + "; it is root's, and programs write below it")
+    return check.warning("LL1006" if name == saving.MODEL else "LL1021", text)
 
 
 def shared_memory(check: Check, world: World) -> list[Finding]:

@@ -59,12 +59,16 @@ class Trying:
 
 @dataclass
 class Check:
-    """Something to look at. `run` gives its findings; it may raise StartError, which becomes one. `code` is that of its good verdict."""
+    """Something to look at, side by side with the others. `run` gives its findings, or raises StartError, which becomes one.
+
+    `code` is that of its good verdict, `about` what is looked at.
+    """
 
     name: str
     code: str
     run: Callable[[Trying], list[Finding]]
     about: str = ""
+    optional: bool = False  # no start fails because of it
     trying: Trying = field(default_factory=Trying)
 
     def ok(self, evidence: str) -> Finding:

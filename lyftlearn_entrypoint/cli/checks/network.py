@@ -86,12 +86,14 @@ def checks(world: World) -> list[Check]:
     asked = endpoints(world)
     found: list[Check] = []
     hosts: dict[str, list[str]] = {}
+    needed: set[str] = set()
     for each in asked:
         via = _via(world, each)
         # A name behind a proxy is the proxy's to resolve.
+        needed |= {via or each.host} if each.needed else set()
         hosts.setdefault(via or each.host, []).append(each.label + ("'s proxy" if via else ""))
     for host, labels in hosts.items():
-        found.append(_dns(world, host, ", ".join(dict.fromkeys(labels))))
+        found.append(_dns(world, host, ", ".join(dict.fromkeys(labels)), host in needed))
     return found + [_reach(world, each) for each in asked if each.url]
 
 
@@ -113,7 +115,7 @@ def cut_off(world: World, host: str) -> str:
     return "no network interface but lo" if world.alone and not is_loopback(host) else ""
 
 
-def _dns(world: World, host: str, label: str) -> Check:
+def _dns(world: World, host: str, label: str, needed: bool) -> Check:
     def run(trying: Trying) -> list[Finding]:
         try:
             ipaddress.ip_address(host)
@@ -129,14 +131,14 @@ def _dns(world: World, host: str, label: str) -> Check:
         except (OSError, UnicodeError) as error:
             problem = getattr(error, "strerror", None) or "it is no legal name"
             text = f"{host} ({label}): {problem.lower()}; nameservers: {', '.join(nameservers()) or 'none'}"
-            if label in ("the metrics gateway", "the Kubernetes API", "Spark Connect"):
+            if not needed:
                 return [check.warning("LL0801" if label == "the metrics gateway" else "LL0703", text)]
             return [check.failed("LL0703", text)]
         seconds = time.monotonic() - began
         text = f"{host} ({label}) is {', '.join(addresses[:4])}, in {seconds * 1000:.0f} ms"
         return [check.warning("LL0721", text) if seconds > SLOW else check.ok(text)]
 
-    check = Check("dns", "LL0720", run, host)
+    check = Check("dns", "LL0720", run, host, optional=not needed)
     return check
 
 

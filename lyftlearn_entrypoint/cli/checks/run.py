@@ -6,12 +6,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from lyftlearn_entrypoint.cli.checks.model import FAILED, Check, Finding
 from lyftlearn_entrypoint.errors import StartError
 from lyftlearn_entrypoint.process import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lyftlearn_entrypoint.cli.checks.model import Check, Finding
 
 
 def run_all(checks: list[Check], seconds: float, waiting: Callable[[], list[str]] = list) -> list[Finding]:
@@ -55,7 +56,7 @@ def _late(check: Check, seconds: float, still: list[str], ended: bool) -> list[F
         return []
     what = check.trying.what or "it had not begun"
     also = "; connections under way: " + ", ".join(still) if still else ""
-    finding = Finding(check.name, "LL1090", FAILED, f"no answer within {seconds:g} s: {what}{also}", about=check.about)
-    finding.remedy = check.failed("LL1090", "").remedy
+    say = check.warning if check.optional else check.failed
+    finding = say("LL1090", f"no answer within {seconds:g} s: {what}{also}")
     finding.milliseconds = round(seconds * 1000)
     return [finding]

@@ -66,6 +66,7 @@ def gather(environ: dict[str, str], own: int, files: Files) -> Sources:
     if mine:
         sources.found.append(("this process", mine))
     for pid, who in _candidates(own, files):
+        sources.started = sources.started or pid != 1  # a shell of `docker exec` is no program of the start's
         given = _environ(pid, files)
         if given is None:
             sources.hidden.append(who)
@@ -96,13 +97,13 @@ def _candidates(own: int, files: Files) -> list[tuple[int, str]]:
             continue
         if name == RELAY:
             found.append((pid, f"the relay (process {pid})"))
+    # Nobody else's: a host sees the processes of all containers, and a pod may share their ids.
     mounts = _mounts("self", files)
     return [(pid, who) for pid, who in found if mounts and _mounts(str(pid), files) in (mounts, "")]
 
 
 def _mounts(pid: str, files: Files) -> str:
-    """A process's mount namespace, '' where this user may not see it: another one is another container's, whatever its process ids
-    (a host sees those of all; a pod may share them)."""
+    """A process's mount namespace, '' where this user may not see it."""
     try:
         return os.readlink(files.real(f"/proc/{pid}/ns/mnt"))
     except OSError:
