@@ -44,6 +44,7 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
             refusal = BadSettings(
                 variable(volume.step + "_dir") + ": " + directory + " cannot be written: " + (error.strerror or str(error)),
                 "Name a directory that can be made or written here",
+                finding="LL0209",
             )
             if forgive(refusal):
                 continue
@@ -108,9 +109,9 @@ def _write_hyperparameters(launch: "Launch", files: "Files", log: "Log", owner: 
         if number == 0:
             _keep_own(launch, files, content)
         if number:
-            log.warning("hyperparameters: written to " + path + ", since " + refused, step="hyperparameters", path=path)
+            log.warning("hyperparameters: written to " + path + ", since " + refused + " [LL0514]", step="hyperparameters", path=path)
         return
-    raise BadSettings("hyperparameters cannot be written anywhere: " + refused, "Mount a writable /opt/ml/input or /tmp")
+    raise BadSettings("hyperparameters cannot be written anywhere: " + refused, "Mount a writable /opt/ml/input or /tmp", finding="LL0512")
 
 
 def _holds(files: "Files", path: str, content: bytes) -> bool:
@@ -170,7 +171,7 @@ def _give(path: str, user: "User", log: "Log", make: bool) -> None:
             if error.errno != _EROFS:  # a model that is mounted read-only is nobody's to write
                 refused = refused or current + ": " + (error.strerror or str(error))
     if refused:
-        log.warning("user: cannot be made " + str(user) + "'s: " + refused, step="user")
+        log.warning("user: cannot be made " + str(user) + "'s: " + refused + " [LL1004]", step="user")
 
 
 def switch_user(user: "User", log: "Log") -> None:
@@ -196,9 +197,10 @@ def switch_user(user: "User", log: "Log") -> None:
         raise BadSettings(
             "cannot become " + str(user) + ": " + (error.strerror or str(error)),
             "The container needs the capabilities SETUID and SETGID for LYFTLEARN_USER; or start it as that user",
+            finding="LL1003",
         ) from None
     if prctl is None or not prctl(_PR_SET_NO_NEW_PRIVS, 1):
-        log.warning("user: no_new_privs cannot be set on this system", step="user")
+        log.warning("user: no_new_privs cannot be set on this system [LL1005]", step="user")
 
 
 def prctl_function() -> "Callable[[int, int], bool] | None":

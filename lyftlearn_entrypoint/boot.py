@@ -90,7 +90,7 @@ class Start:
             return 128 + stopped.number
         except Exception as error:  # noqa: BLE001  a defect ends in one line too; its own text might hold a value
             what = "unexpected " + type(error).__name__ + where(error)
-            return self.fail(StartError(what, "This is a defect of the entrypoint: report this line"))
+            return self.fail(StartError(what, "This is a defect of the entrypoint: report this line", finding="LL0112"))
 
     def prepare(self, before_fetch: "Callable[[Settings, User | None], None] | None" = None) -> "tuple[Launch, Settings]":
         """detect, settle, fetch, plan: everything that changes nothing. `lyftlearn plan` stops here."""
@@ -231,7 +231,7 @@ class Start:
         if self.context.name != STUDIO:
             return False
         self.passed.append(error)
-        self.log.warning("this start goes on without it: " + str(error), code=error.code)
+        self.log.warning("this start goes on without it: " + str(error), code=error.code, finding=error.finding)
         return True
 
     def check_path(self, launch: Launch) -> None:
@@ -288,7 +288,7 @@ class Start:
         from lyftlearn_entrypoint.failure import leave_reason
 
         reason = str(error)
-        self.log.error(reason + " (exit " + str(error.code) + ")", code=error.code, meaning=error.meaning)
+        self.log.error(reason + " (exit " + str(error.code) + ")", code=error.code, meaning=error.meaning, finding=error.finding)
         leave_reason(self.context, self.files, self.process.environ, error)
         self.write_trace(error.code)
         return error.code

@@ -45,6 +45,7 @@ def choose(argv: "list[str]", context: "Context", settings: "Settings", root: bo
     raise NothingToRun(
         "There is no command: no arguments were given, and LYFTLEARN_COMMAND is not set",
         "Give the image a CMD, the container arguments, or set LYFTLEARN_COMMAND",
+        finding="LL0101",
     )
 
 
@@ -123,8 +124,10 @@ def locate(command: str, path: "str | None", user: "tuple[int, int, list[int]] |
         if not problem:
             return command
         if problem == "missing":
-            raise CommandNotFound(_say(command) + ": no such file", "Check the path in the image, and the working directory")
-        raise CommandNotExecutable(_say(command) + ": " + problem, _executable_remedy(problem))
+            raise CommandNotFound(
+                _say(command) + ": no such file", "Check the path in the image, and the working directory", finding="LL0102"
+            )
+        raise CommandNotExecutable(_say(command) + ": " + problem, _executable_remedy(problem), finding="LL0103")
     blocked = ""
     for directory in (DEFAULT_PATH if path is None else path).split(":") if command else ():
         candidate = (directory or ".") + "/" + command
@@ -134,16 +137,16 @@ def locate(command: str, path: "str | None", user: "tuple[int, int, list[int]] |
         if problem != "missing" and problem != "it is a directory" and not blocked:
             blocked = (_say(command) + " on the staged PATH" if staged else candidate) + ": " + problem
     if blocked:
-        raise CommandNotExecutable(blocked, _executable_remedy(blocked))
+        raise CommandNotExecutable(blocked, _executable_remedy(blocked), finding="LL0103")
     if command in ("train", "serve"):
         raise CommandNotFound(
             "SageMaker started the image with `" + command + "`, and nothing says what that is",
             "Set LYFTLEARN_" + command.upper() + "_COMMAND, or put an executable named " + command + " on PATH in the image",
+            finding="LL0104",
         )
     where = "the staged environment sets it" if staged else DEFAULT_PATH if path is None else path
     raise CommandNotFound(
-        _say(command) + ": command not found on PATH (" + where + ")",
-        "Check the spelling, and that the image has it",
+        _say(command) + ": command not found on PATH (" + where + ")", "Check the spelling, and that the image has it", finding="LL0105"
     )
 
 

@@ -18,21 +18,28 @@
 class StartError(Exception):
     """A start that cannot go on. Never holds a secret: its text is logged and written to the failure file.
 
-    `what` says what was tried and what answered; `remedy` says what to do about it.
+    `what` says what was tried and what answered; `remedy` says what to do about it; `finding` is its code in
+    docs/troubleshooting.md (`LL0609`), a plain constant so that it costs nothing.
     """
 
     code = 70  # EX_SOFTWARE; the other codes are those of the subclasses
     meaning = "a defect in the entrypoint"
 
-    def __init__(self, what: str, remedy: str = "") -> None:
+    def __init__(self, what: str, remedy: str = "", finding: str = "") -> None:
         super().__init__(what, remedy)
         self.what = what
         self.remedy = remedy
+        self.finding = finding
 
-    def __str__(self) -> str:
+    @property
+    def told(self) -> str:
+        """What happened and what to do, without the finding's code."""
         if not self.remedy:
             return self.what
         return self.what + (" " if self.what.endswith(("?", ".")) else ". ") + self.remedy
+
+    def __str__(self) -> str:
+        return self.told + (" [" + self.finding + "]" if self.finding else "")
 
 
 class NothingToRun(StartError):

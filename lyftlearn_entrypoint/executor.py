@@ -74,6 +74,7 @@ def plan(environ: "dict[str, str]", home: str, host: "Host", directory: str) -> 
         raise BadSettings(
             "executor: not set: " + ", ".join(missing),
             "Spark's driver sets them in the pods that it makes. To run a program of that name, give its path",
+            finding="LL0111",
         )
     env = dict(environ)
     env["SPARK_HOME"] = home

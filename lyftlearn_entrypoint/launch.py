@@ -236,6 +236,7 @@ def plan(
         raise BadSettings(
             "LYFTLEARN_CREDENTIALS_DIR and LYFTLEARN_HYPERPARAMETERS_DIR name one directory",
             "Each needs one of its own: it replaces what is there",
+            finding="LL0208",
         )
     for name, _, _, step, _ in TABLE:
         if step in ran:

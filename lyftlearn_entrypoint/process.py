@@ -108,6 +108,7 @@ class Process:
             raise BadDocument(
                 "arguments and environment have " + str(total) + " bytes, and this kernel takes " + str(limit),
                 "The largest variables are " + ", ".join(largest) + ": pass them as files",
+                finding="LL0110",
             )
 
     def execute(self, argv: "list[str]", path: str, env: "dict[str, str]", staged: bool = False) -> "NoReturn":
@@ -241,15 +242,18 @@ def _refusal(path: str, error: OSError) -> "CommandNotFound | CommandNotExecutab
     word = error.strerror or "cannot be executed"
     if error.errno == _ENOENT:
         return CommandNotFound(
-            path + ": the interpreter in its first line, or its dynamic loader, is not there", "Correct its #! line in the image"
+            path + ": the interpreter in its first line, or its dynamic loader, is not there",
+            "Correct its #! line in the image",
+            finding="LL0106",
         )
     if error.errno == _ENOEXEC:
         return CommandNotExecutable(
             path + ": " + word,
             "It has no #! line and is no program of this machine's architecture: add a #! line, or build for this platform",
+            finding="LL0107",
         )
     if error.errno == _E2BIG:
         return CommandNotExecutable(
-            path + ": " + word, "Arguments and environment are larger than the kernel takes: pass large values as files"
+            path + ": " + word, "Arguments and environment are larger than the kernel takes: pass large values as files", finding="LL0108"
         )
-    return CommandNotExecutable(path + ": " + word, "Check its permissions and the mount options of its file system")
+    return CommandNotExecutable(path + ": " + word, "Check its permissions and the mount options of its file system", finding="LL0109")

@@ -69,12 +69,12 @@ def load(environ: "dict[str, str]", files: "Files") -> Settings:
             places[key] = name
         elif key not in OUTPUTS and not key.startswith(LOCAL):
             meant = nearest(key, NAMES)
-            warnings.append(name + " is not a setting" + ("; is " + variable(meant) + " meant?" if meant else ""))
+            warnings.append(name + " is not a setting" + ("; is " + variable(meant) + " meant?" if meant else "") + " [LL0207]")
     for name, kind, _, _, _ in TABLE:
         if values.get(name):
             problem = check(kind, values[name])
             if problem:
-                raise BadSettings(places[name] + ": " + problem, "Correct the value, or take it away")
+                raise BadSettings(places[name] + ": " + problem, "Correct the value, or take it away", finding="LL0201")
     return Settings(values, places, warnings)
 
 
@@ -84,37 +84,43 @@ def _read_platform(files: "Files", values: "dict[str, str]", places: "dict[str, 
         source = files.probe(PLATFORM_YAML)
     except OSError as error:
         raise BadSettings(
-            files.real(PLATFORM_JSON) + " cannot be looked up: " + (error.strerror or "error"), "Make it readable for all"
+            files.real(PLATFORM_JSON) + " cannot be looked up: " + (error.strerror or "error"), "Make it readable for all", finding="LL0202"
         ) from None
     remedy = "Run `lyftlearn settings compile` where the image is built"
     if compiled is None:
         if source is not None:
-            raise BadSettings(files.real(PLATFORM_YAML) + " is there, but " + PLATFORM_JSON + ", which is what is read, is not", remedy)
+            raise BadSettings(
+                files.real(PLATFORM_YAML) + " is there, but " + PLATFORM_JSON + ", which is what is read, is not", remedy, finding="LL0203"
+            )
         return
     if source is not None and source.st_mtime_ns > compiled.st_mtime_ns:
-        raise BadSettings(files.real(PLATFORM_YAML) + " is newer than " + PLATFORM_JSON + ", which is what is read", remedy)
+        raise BadSettings(
+            files.real(PLATFORM_YAML) + " is newer than " + PLATFORM_JSON + ", which is what is read", remedy, finding="LL0204"
+        )
     from lyftlearn_entrypoint.documents import NotJson, parse
 
     try:
         document = parse(files.read(PLATFORM_JSON) or b"")
     except OSError as error:
-        raise BadSettings(files.real(PLATFORM_JSON) + " cannot be read: " + (error.strerror or "error")) from None
+        raise BadSettings(files.real(PLATFORM_JSON) + " cannot be read: " + (error.strerror or "error"), finding="LL0202") from None
     except NotJson as error:
-        raise BadSettings(files.real(PLATFORM_JSON) + " is not JSON: " + str(error), remedy) from None
+        raise BadSettings(files.real(PLATFORM_JSON) + " is not JSON: " + str(error), remedy, finding="LL0205") from None
     if not isinstance(document, dict):
-        raise BadSettings(files.real(PLATFORM_JSON) + " holds no JSON object", remedy)
+        raise BadSettings(files.real(PLATFORM_JSON) + " holds no JSON object", remedy, finding="LL0205")
     lines = document.pop(LINES, {})
     for key, value in document.items():
         line = lines.get(key) if isinstance(lines, dict) else None
         place = files.real(PLATFORM_YAML) + " line " + str(line) if line else files.real(PLATFORM_JSON)
         if key not in NAMES:
             meant = nearest(key, NAMES)
-            warnings.append(place + ": " + ascii(key) + " is not a setting" + ("; is " + ascii(meant) + " meant?" if meant else ""))
+            warnings.append(
+                place + ": " + ascii(key) + " is not a setting" + ("; is " + ascii(meant) + " meant?" if meant else "") + " [LL0207]"
+            )
             continue
         try:
             values[key] = plain(value)
         except TypeError as error:
-            raise BadSettings(place + ": " + key + " is " + str(error)) from None
+            raise BadSettings(place + ": " + key + " is " + str(error), finding="LL0206") from None
         places[key] = place + ": " + key
 
 

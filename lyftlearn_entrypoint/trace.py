@@ -136,7 +136,7 @@ class Tracer:
             make_directories(path.rpartition("/")[0] or "/")
             replace_file(path, dump(self.events(steps, facts)).encode("utf-8", "backslashreplace"), 0o644)
         except OSError as error:
-            log.warning("trace: " + path + " cannot be written: " + (error.strerror or str(error)))
+            log.warning("trace: " + path + " cannot be written: " + (error.strerror or str(error)) + " [LL0113]")
 
 
 def _micro(seconds: float) -> int:

@@ -23,18 +23,21 @@ def variables(secrets: "list[Secret]") -> "tuple[dict[str, Secret], list[str]]":
         name = secret.name
         who = "credential " + secret.origin
         if secret.value is None:
-            warnings.append(who + ": " + show(secret.key) + " is null in Confidant and is left out")
+            warnings.append(who + ": " + show(secret.key) + " is null in Confidant and is left out [LL0623]")
             continue
         if name.startswith(PREFIX):
-            warnings.append(who + ": " + show(name) + " is ignored: a credential does not set the entrypoint's own variables")
+            warnings.append(who + ": " + show(name) + " is ignored: a credential does not set the entrypoint's own variables [LL0624]")
             continue
         problem = lone_surrogate(name) or lone_surrogate(secret.value) or illegal(name, secret.value)
         if problem:
-            raise BadDocument(who + ", key " + show(secret.key) + ", variable " + show(name) + ": " + problem, "Correct it in Confidant")
+            raise BadDocument(
+                who + ", key " + show(secret.key) + ", variable " + show(name) + ": " + problem, "Correct it in Confidant", finding="LL0619"
+            )
         if loader_name(name):
             raise BadDocument(
                 who + " claims the variable " + name + ", which tells the loader or an interpreter what to run",
                 "Rename the key, or correct the credential's env_var_prefix, in Confidant",
+                finding="LL0620",
             )
         other = chosen.get(name)
         if other is not None and other.value != secret.value:
@@ -47,6 +50,7 @@ def variables(secrets: "list[Secret]") -> "tuple[dict[str, Secret], list[str]]":
                 + show(name)
                 + ", with different values",
                 "Rename one key, or give one of them an env_var_prefix, in Confidant",
+                finding="LL0618",
             )
         chosen.setdefault(name, secret)
     return chosen, warnings
@@ -63,13 +67,16 @@ def files(secrets: "list[Secret]") -> "dict[str, bytes]":
         problem = file_name_problem(key)
         if problem:
             raise BadDocument(
-                "credential " + secret.origin + ": key " + show(key) + " cannot be a file: " + problem, "Rename it in Confidant"
+                "credential " + secret.origin + ": key " + show(key) + " cannot be a file: " + problem,
+                "Rename it in Confidant",
+                finding="LL0621",
             )
         data = secret.value.encode("utf-8")
         if result.setdefault(key, data) != data:
             raise BadDocument(
                 "credentials " + origins[key] + " and " + secret.origin + " both claim the file " + show(key) + ", with different values",
                 "Rename one of the keys in Confidant",
+                finding="LL0622",
             )
         origins.setdefault(key, secret.origin)
     return result

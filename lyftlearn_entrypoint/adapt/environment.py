@@ -86,12 +86,16 @@ def staged_variables(document: "dict[str, Any]", origin: str) -> "tuple[dict[str
         if not isinstance(value, str):
             from lyftlearn_entrypoint.documents import kind
 
-            raise BadDocument(origin + ": " + show(name) + " is " + kind(value) + ", not a string", "Quote the value and stage again")
+            raise BadDocument(
+                origin + ": " + show(name) + " is " + kind(value) + ", not a string", "Quote the value and stage again", finding="LL0506"
+            )
         problem = lone_surrogate(name) or lone_surrogate(value) or illegal(name, value)
         if problem:
-            raise BadDocument(origin + ": variable " + show(name) + ": " + problem, "Correct the document and stage it again")
+            raise BadDocument(
+                origin + ": variable " + show(name) + ": " + problem, "Correct the document and stage it again", finding="LL0507"
+            )
         if name.startswith(PREFIX):
-            warnings.append(origin + ": " + show(name) + " is ignored: a document does not set the entrypoint's own variables")
+            warnings.append(origin + ": " + show(name) + " is ignored: a document does not set the entrypoint's own variables [LL0513]")
             continue
         variables[name] = value
     return variables, warnings

@@ -96,7 +96,7 @@ class Hosts:
     def fill(self, environment: "Environment", notes: "list[str]", warnings: "list[str]") -> None:
         """Fill the gaps of an environment, and say in one line who this host is."""
         if self.problem:
-            warnings.append(self.problem + ": torch is told nothing of this job's hosts")
+            warnings.append(self.problem + ": torch is told nothing of this job's hosts [LL1041]")
             return
         kept = []
         for group in self.variables(environment.variables):
@@ -126,7 +126,7 @@ class Hosts:
         if self.efa and self.gpu and not self.plugin and "NCCL_NET_PLUGIN" not in environment.variables:
             warnings.append(
                 "this host has " + str(self.efa) + " EFA devices and the image no " + PLUGIN + " for them, so NCCL uses TCP: "
-                "docs/deep-learning.md says how to add it"
+                "docs/deep-learning.md says how to add it [LL1042]"
             )  # fmt: skip
 
 

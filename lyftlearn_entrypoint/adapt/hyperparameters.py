@@ -44,10 +44,14 @@ def own(data: "bytes | None", path: str) -> "dict[str, str]":
         value = parse(data)
     except NotJson as error:
         raise BadDocument(
-            path + ", which SageMaker wrote, is not JSON: " + str(error), "It is left as it is; look at the job's HyperParameters"
+            path + ", which SageMaker wrote, is not JSON: " + str(error),
+            "It is left as it is; look at the job's HyperParameters",
+            finding="LL0508",
         ) from None
     if not isinstance(value, dict):
-        raise BadDocument(path + ", which SageMaker wrote, holds " + kind(value) + ", not an object", "It is left as it is")
+        raise BadDocument(
+            path + ", which SageMaker wrote, holds " + kind(value) + ", not an object", "It is left as it is", finding="LL0508"
+        )
     return {name: text(item) for name, item in value.items()}
 
 
@@ -63,7 +67,9 @@ def merge(fetched: "dict[str, Any]", platform: "dict[str, str]", origin: str) ->
         word = text(value)
         problem = "its name is empty" if not name else lone_surrogate(name) or lone_surrogate(word)
         if problem:
-            raise BadDocument(origin + ": hyperparameter " + show(name) + ": " + problem, "Correct the document and stage it again")
+            raise BadDocument(
+                origin + ": hyperparameter " + show(name) + ": " + problem, "Correct the document and stage it again", finding="LL0509"
+            )
         merged[name] = word
     won = [name for name in platform if name in merged and merged[name] != platform[name]]
     return {**merged, **platform}, won
@@ -82,5 +88,6 @@ def config_map(merged: "dict[str, str]") -> "dict[str, bytes]":
             raise BadDocument(
                 "hyperparameter " + show(name) + " cannot be a file below LYFTLEARN_HYPERPARAMETERS_DIR: " + problem,
                 "Rename it, or do not set LYFTLEARN_HYPERPARAMETERS_DIR",
+                finding="LL0510",
             )
     return {name: value.encode("utf-8", "surrogatepass") for name, value in merged.items()}

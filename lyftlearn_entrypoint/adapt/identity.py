@@ -61,12 +61,18 @@ def resolve(setting: str, place: str, passwd: "PasswdLookup", group: "GroupLooku
     first, _, second = setting.partition(":")
     entry = passwd(int(first)) if first.isdigit() else passwd(first)
     if entry is None and not first.isdigit():
-        raise BadSettings(place + ": the image has no user named " + first, "Add the user to the image, or give a number: uid or uid:gid")
+        raise BadSettings(
+            place + ": the image has no user named " + first,
+            "Add the user to the image, or give a number: uid or uid:gid",
+            finding="LL1001",
+        )
     name, uid, gid, home = entry or ("", int(first), 0, "")
     if second:
         found = int(second) if second.isdigit() else group(second)
         if found is None:
-            raise BadSettings(place + ": the image has no group named " + second, "Add the group to the image, or give a number")
+            raise BadSettings(
+                place + ": the image has no group named " + second, "Add the group to the image, or give a number", finding="LL1002"
+            )
         gid = found
     groups = sorted(set(grouplist(name, gid))) if name else [gid]
     return User(uid, gid, groups, name, home)

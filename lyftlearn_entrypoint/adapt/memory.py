@@ -38,7 +38,7 @@ def lacking(wanted: str, files: "Files", context: str) -> "list[str]":
     has = "has " + show(size) if size else "is missing"
     return [
         SHARED_MEMORY + " " + has + ", " + SETTING + " wants " + show(parse_size(wanted)) + ": where it is full, DataLoader workers die "
-        '(bus error, "No space left on device"). ' + _remedy(context, wanted)
+        '(bus error, "No space left on device"). ' + _remedy(context, wanted) + " [LL1031]"
     ]  # fmt: skip
 
 

@@ -15,5 +15,5 @@ def impossible(files: "Files") -> "list[str]":
         return []
     return [
         MODEL + " cannot be written by uid " + str(posix.geteuid()) + ", so the model cannot be saved: leave USER out of the image, and "
-        "name that user in LYFTLEARN_USER"
+        "name that user in LYFTLEARN_USER [LL1006]"
     ]  # fmt: skip

@@ -2,6 +2,8 @@
 localhost:8125 by themselves. Sources of the names: docs/statsd.md.
 """
 
+from lyftlearn_entrypoint.errors import Unavailable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lyftlearn_entrypoint.settings import Settings
@@ -30,6 +32,20 @@ def split_address(address: str) -> "tuple[str, int]":
     """host and port of LYFTLEARN_STATSD_GATEWAY (checked when the settings were read); brackets of IPv6 are taken off."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def resolve(host: str, port: int, fate: str) -> str:
+    """The numeric address of the metrics gateway. IPv4 first, since many clients cannot do IPv6. Raises Unavailable."""
+    from lyftlearn_entrypoint.relay.leave import addresses
+
+    try:
+        return addresses(host, port)[0]
+    except (OSError, UnicodeError) as error:
+        raise Unavailable(
+            "the metrics gateway " + host + " does not resolve: " + str(getattr(error, "strerror", "") or "the name is not legal"),
+            fate + ": check LYFTLEARN_STATSD_GATEWAY and DNS",
+            finding="LL0801",
+        ) from None
 
 
 def variables(address: str, port: int) -> "list[dict[str, str]]":

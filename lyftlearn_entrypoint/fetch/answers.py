@@ -25,6 +25,9 @@ _CREDENTIAL_CODES = (
     "InvalidToken",
     "UnrecognizedClientException",
 )
+# What the finding is by service (docs/troubleshooting.md).
+_MISSING = {"kms": "LL0401", "s3": "LL0411"}
+_DENIED = {"kms": "LL0402", "s3": "LL0412"}
 _MISSING_CODES = ("NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NotFoundException", "NotFound")
 
 
@@ -126,7 +129,7 @@ def failure(
     if code in _MISSING_CODES or code in missing_codes or deleted or (reply.status == 404 and not code and action.startswith("s3:")):
         if deleted:
             said += ", it was deleted and a delete marker stands in its place"
-        return Missing(said, missing)
+        return Missing(said, missing, finding=_MISSING.get(action.partition(":")[0], "LL0422"))
     source = "" if credentials is None else " with the credentials from " + credentials.source
     skew = clock_skew(reply, now)
     stale = code in _SIGNATURE_CODES and ("expired" in message.lower() or "not yet current" in message.lower())
@@ -135,19 +138,23 @@ def failure(
             by = "differs from the server's by more than it accepts"
         else:
             by = "is " + str(abs(round(skew))) + " s " + ("ahead of" if skew > 0 else "behind") + " the server's"
-        return Refused(said + ": the clock of this machine " + by, "Correct the clock (NTP) of the host; a container has the host's")
+        return Refused(
+            said + ": the clock of this machine " + by, "Correct the clock (NTP) of the host; a container has the host's", finding="LL0431"
+        )
     if code in _CREDENTIAL_CODES or code in _SIGNATURE_CODES:
-        return Refused(said + source, "The credentials are wrong, expired or of another account or partition: renew them")
+        return Refused(said + source, "The credentials are wrong, expired or of another account or partition: renew them", finding="LL0432")
     if code.startswith("AccessDenied") or reply.status in (401, 403):
         said += source
         if code.startswith("AccessDenied") and message.lower().strip(".") not in ("", "access denied"):
             said += ": " + _printable(message)
-        return Refused(said, "Allow " + action + " for that identity" + hint)
+        return Refused(said, "Allow " + action + " for that identity" + hint, finding=_DENIED.get(action.partition(":")[0], "LL0421"))
     if code == "InvalidObjectState":
-        return Refused(said + source, "The object lies in an archive: restore it, or stage the document again")
+        return Refused(said + source, "The object lies in an archive: restore it, or stage the document again", finding="LL0413")
     if code in ("DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException", "KeyUnavailableException"):
-        return Refused(said + source, "The KMS key cannot be used in its present state: enable it, or name another")
-    return Refused(said + source, "AWS does not take the request as it is: check the names and the region in the settings")
+        return Refused(said + source, "The KMS key cannot be used in its present state: enable it, or name another", finding="LL0403")
+    return Refused(
+        said + source, "AWS does not take the request as it is: check the names and the region in the settings", finding="LL0433"
+    )
 
 
 def _printable(message: str) -> str:

@@ -68,7 +68,9 @@ class Aws:
             except TooLarge as error:
                 size = "over " + str(limit) if error.size is None else str(error.size)
                 raise BadDocument(
-                    name + " is " + size + " bytes; at most " + str(limit), "Keep data in files or channels, not in this document"
+                    name + " is " + size + " bytes; at most " + str(limit),
+                    "Keep data in files or channels, not in this document",
+                    finding="LL0414",
                 ) from None
             if reply.status == 200:
                 return reply.body
@@ -88,7 +90,9 @@ class Aws:
     def _kms(self, operation: str, region: "str | None", fields: "Mapping[str, object]", wanted: str, key_id: str) -> bytes:
         if not region:
             if configured(self._environ, "kms") is None:
-                raise BadSettings("kms:" + operation + " needs a region and none is set", "Set AWS_REGION, or name the key by its ARN")
+                raise BadSettings(
+                    "kms:" + operation + " needs a region and none is set", "Set AWS_REGION, or name the key by its ARN", finding="LL0404"
+                )
             region = "us-east-1"  # an endpoint that is not AWS's own takes any
         url = endpoint(self._environ, "kms", region)
         what = "kms:" + operation + (" with " + key_id if key_id else "") + " at " + split(url).where
@@ -108,7 +112,7 @@ class Aws:
             problem = str(error)
         except (KeyError, TypeError, ValueError):
             problem = "there is no " + wanted + " in it"
-        raise BadDocument(what + ": status 200, but " + problem, "Something else than KMS may answer there")
+        raise BadDocument(what + ": status 200, but " + problem, "Something else than KMS may answer there", finding="LL0405")
 
     def _ask(
         self,
@@ -126,7 +130,7 @@ class Aws:
         try:
             parts = split(url)
         except HttpError as error:
-            raise BadSettings(what + ": the endpoint gives " + str(error)) from None
+            raise BadSettings(what + ": the endpoint gives " + str(error), finding="LL0406") from None
 
         def send() -> "Response":
             signed = sign(method, parts, headers, body, self._chain.get(), region, service, self._now())

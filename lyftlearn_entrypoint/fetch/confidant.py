@@ -92,7 +92,8 @@ class Confidant:
             result += _secrets(credential, pairs, _prefix(credential, prefix, blind=True))
         return result
 
-    def _token(self) -> str:
+    def token(self) -> str:
+        """The token of one request: what KMS makes of the validity, under the context that names the service. Raises StartError."""
         from binascii import b2a_base64
 
         start = self._now() - BACKDATED
@@ -109,7 +110,7 @@ class Confidant:
     def _get(self) -> "dict[str, Any]":
         url = self.url + "/v1/services/" + quote(self.service)
         self._http.dial_early(url, proxy=False)
-        token = self._token()
+        token = self.token()
         attempt = refusals = 0
         while True:
             attempt += 1
@@ -119,20 +120,22 @@ class Confidant:
                 # No proxy: it would see the token, and Confidant is inside the company's network.
                 response = self._http.request("GET", url, headers, limit=LIMIT, read_timeout=READ_TIMEOUT, proxy=False)
             except TooLarge as error:
-                raise BadDocument(self._asked() + ": " + str(error)) from None
+                raise BadDocument(self._asked() + ": " + str(error), finding="LL0603") from None
             except HttpError as error:
-                answer = str(error)
+                answer, finding = str(error), error.finding
                 if error.final:
-                    raise Unavailable(self._asked() + ": " + answer, "Check LYFTLEARN_CONFIDANT_URL and the CA bundle") from None
+                    raise Unavailable(
+                        self._asked() + ": " + answer, "Check LYFTLEARN_CONFIDANT_URL and the CA bundle", finding=error.finding or "LL0716"
+                    ) from None
             else:
                 if response.status == 200:
                     return self._parse(response)
-                answer = "it answered " + str(response.status)
+                answer, finding = "it answered " + str(response.status), "LL0717"
                 if response.status == 403 and not _is_json(response):
                     refusals += 1
                     if refusals >= REFUSALS:
                         raise self._token_refused(refusals)
-                    token = self._token()
+                    token = self.token()
                 elif response.status != 429 and response.status < 500:
                     raise self._final(response)
                 wait = _seconds(response.headers.get("retry-after", ""))
@@ -147,6 +150,7 @@ class Confidant:
             raise Unavailable(
                 self._asked() + ": " + answer + " (" + str(attempt) + (" tries)" if attempt > 1 else " try)"),
                 "Check that the server runs and that this subnet and security group reach it",
+                finding=finding or "LL0705",
             )
 
     def _asked(self) -> str:
@@ -157,9 +161,11 @@ class Confidant:
         try:
             document = parse(response.body)
         except NotJson as error:
-            raise BadDocument(self._asked() + " and answered 200 with what is not JSON: " + str(error), _PROXY_HINT) from None
+            raise BadDocument(
+                self._asked() + " and answered 200 with what is not JSON: " + str(error), _PROXY_HINT, finding="LL0604"
+            ) from None
         if not isinstance(document, dict) or "credentials" not in document:
-            raise BadDocument(self._asked() + " and answered 200 with JSON that is not a service", _PROXY_HINT)
+            raise BadDocument(self._asked() + " and answered 200 with JSON that is not a service", _PROXY_HINT, finding="LL0604")
         return document
 
     def _token_refused(self, tries: int) -> Refused:
@@ -169,6 +175,7 @@ class Confidant:
             + self.auth_context
             + ") is its"
             " AUTH_CONTEXT, that the clock is right, and that the server itself reaches KMS",
+            finding="LL0606",
         )
 
     def _final(self, response: "Response") -> "Refused | Missing | BadSettings":
@@ -177,68 +184,38 @@ class Confidant:
             return Refused(
                 self._asked() + ": 403, this identity may not read it",
                 "The token's `from` must be the service's id: check LYFTLEARN_CONFIDANT_SERVICE and the server's ACL",
+                finding="LL0607",
             )
         if status == 401:
             return Refused(
                 self._asked() + ": 401, not authorized",
                 "The service may belong to another account: check that LYFTLEARN_CONFIDANT_AUTH_KEY is that account's key",
+                finding="LL0608",
             )
         if status == 404:
             return Missing(
-                self._asked() + ": 404, there is none of that name", "Create the service, or correct LYFTLEARN_CONFIDANT_SERVICE"
+                self._asked() + ": 404, there is none of that name",
+                "Create the service, or correct LYFTLEARN_CONFIDANT_SERVICE",
+                finding="LL0609",
             )
         if 300 <= status < 400:
             return BadSettings(
                 self._asked() + ": " + str(status) + ", a redirect, which is not followed since it would carry the token along",
                 "Set LYFTLEARN_CONFIDANT_URL to where the server really is",
+                finding="LL0610",
             )
         if status == 405:
-            return BadSettings(self._asked() + ": 405, no service can have that name", "Correct LYFTLEARN_CONFIDANT_SERVICE")
-        return Refused(self._asked() + ": " + str(status), "Check LYFTLEARN_CONFIDANT_URL and LYFTLEARN_CONFIDANT_SERVICE")
+            return BadSettings(
+                self._asked() + ": 405, no service can have that name", "Correct LYFTLEARN_CONFIDANT_SERVICE", finding="LL0611"
+            )
+        return Refused(
+            self._asked() + ": " + str(status), "Check LYFTLEARN_CONFIDANT_URL and LYFTLEARN_CONFIDANT_SERVICE", finding="LL0612"
+        )
 
     def _open_blind(self, credential: "dict[str, Any]") -> "dict[str, Any]":
-        """Decrypt a blind credential: a Fernet key from KMS, then the pairs."""
-        from binascii import Error, a2b_base64
+        from lyftlearn_entrypoint.fetch import blind
 
-        name = "blind credential " + _id(credential)
-        cipher = (credential.get("cipher_type"), str(credential.get("cipher_version")))
-        if cipher != ("fernet", "2"):
-            raise BadDocument(
-                name + " is encrypted as " + ascii(cipher[0])[:20] + " " + ascii(cipher[1])[:20] + "; fernet 2 is what is known"
-            )
-        keys, pairs = credential.get("data_key"), credential.get("credential_pairs")
-        metadata = credential.get("metadata")
-        context = metadata.get("context") if isinstance(metadata, dict) else None
-        region = self._region or ""
-        for part in (keys, pairs, context):
-            if not isinstance(part, dict) or region not in part:
-                raise BadDocument(
-                    name + " was not encrypted for region " + (region or "(none is set)"),
-                    "It is there for: "
-                    + (", ".join(sorted(keys)) if isinstance(keys, dict) else "none")
-                    + ". Store it for this region too",
-                )
-        try:
-            ciphertext = a2b_base64(keys[region])  # type: ignore[index]
-        except (Error, ValueError, TypeError):
-            raise BadDocument(name + ": its data key is not base64") from None
-        fernet_key = self._decrypt(ciphertext, context[region], region)  # type: ignore[index]
-        try:
-            from lyftlearn_entrypoint.fetch import third_party
-
-            third_party.reach()
-            from cryptography.fernet import Fernet, InvalidToken
-        except ImportError:
-            raise BadSettings(
-                name + " needs the package cryptography, which this image does not have", "Install lyftlearn-entrypoint[blind] in the image"
-            ) from None
-        try:
-            value = parse(Fernet(fernet_key).decrypt(pairs[region].encode()))  # type: ignore[index]
-        except (InvalidToken, ValueError, AttributeError):
-            raise BadDocument(name + " cannot be decrypted with its data key") from None
-        if not isinstance(value, dict):
-            raise BadDocument(name + " holds " + kind(value) + ", not a JSON object")
-        return value
+        return blind.pairs(credential, "blind credential " + _id(credential), self._region or "", self._decrypt)
 
 
 _PROXY_HINT = "Something else than Confidant may answer there: check LYFTLEARN_CONFIDANT_URL"
@@ -247,7 +224,7 @@ _PROXY_HINT = "Something else than Confidant may answer there: check LYFTLEARN_C
 def _list(document: "dict[str, Any]", name: str) -> "list[dict[str, Any]]":
     found = document.get(name, [])
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise BadDocument("Confidant's reply: " + name + " is not a list of objects", _PROXY_HINT)
+        raise BadDocument("Confidant's reply: " + name + " is not a list of objects", _PROXY_HINT, finding="LL0605")
     return found
 
 
@@ -261,7 +238,9 @@ def _prefix(credential: "dict[str, Any]", default: str, blind: bool) -> str:
     """As confidant-format does: an empty env_var_prefix means the default, but for blind credentials it means none."""
     metadata = credential.get("metadata") or {}
     if not isinstance(metadata, dict):
-        raise BadDocument("Confidant's reply: metadata of credential " + _id(credential) + " is " + kind(metadata), _PROXY_HINT)
+        raise BadDocument(
+            "Confidant's reply: metadata of credential " + _id(credential) + " is " + kind(metadata), _PROXY_HINT, finding="LL0605"
+        )
     own = metadata.get("env_var_prefix")
     if isinstance(own, str) and (own or blind):
         return own
@@ -271,7 +250,7 @@ def _prefix(credential: "dict[str, Any]", default: str, blind: bool) -> str:
 def _secrets(credential: "dict[str, Any]", pairs: object, prefix: str) -> "list[Secret]":
     origin = _id(credential)
     if not isinstance(pairs, dict):
-        raise BadDocument("Confidant's reply: credential " + origin + " has no credential_pairs", _PROXY_HINT)
+        raise BadDocument("Confidant's reply: credential " + origin + " has no credential_pairs", _PROXY_HINT, finding="LL0605")
     result = []
     for key, value in pairs.items():
         text: "str | None"
@@ -281,7 +260,8 @@ def _secrets(credential: "dict[str, Any]", pairs: object, prefix: str) -> "list[
             text = dump([value])[1:-1]  # its JSON text
         else:
             raise BadDocument(
-                "Confidant's reply: " + ascii(key) + " of credential " + origin + " is " + kind(value) + ", not a plain value"
+                "Confidant's reply: " + ascii(key) + " of credential " + origin + " is " + kind(value) + ", not a plain value",
+                finding="LL0605",
             )
         result.append(Secret(key, prefix.upper() + key.upper(), text, origin))
     return result

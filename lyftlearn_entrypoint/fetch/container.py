@@ -29,15 +29,15 @@ def fetch(
     name = "AWS_CONTAINER_CREDENTIALS_FULL_URI" if relative is None else "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
     url = environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] if relative is None else "http://" + container_host + relative
     if relative is not None and not relative.startswith("/"):
-        raise BadSettings(name + " does not start with /")
+        raise BadSettings(name + " does not start with /", finding="LL0305")
     try:
         parts = split(url)
     except HttpError as error:
-        raise BadSettings(name + " is " + str(error)) from None
+        raise BadSettings(name + " is " + str(error), finding="LL0305") from None
     trusted = relative is not None or parts.scheme == "https" or parts.host in _PLAIN_HTTP_HOSTS or _is_loopback(parts.host)
     if not trusted:
         remedy = "Use https: plain http is only for loopback and " + ", ".join(_PLAIN_HTTP_HOSTS)
-        raise BadSettings(name + " names " + parts.host + " over http", remedy)
+        raise BadSettings(name + " names " + parts.host + " over http", remedy, finding="LL0305")
     what = "container credentials at " + parts.where
 
     def send() -> "Response":
@@ -50,7 +50,9 @@ def fetch(
     reply = ask(what, deadline, send)
     if reply.status != 200:
         text = what + ": status " + str(reply.status)
-        raise Refused(text, "Check that the job or task has a role, and that " + name + " and its token are this container's own")
+        raise Refused(
+            text, "Check that the job or task has a role, and that " + name + " and its token are this container's own", finding="LL0306"
+        )
     return from_json(reply.body, what, "container")
 
 
@@ -59,12 +61,12 @@ def from_json(body: bytes, what: str, source: str) -> Credentials:
     try:
         value = parse(body)
     except NotJson as error:
-        raise BadDocument(what + ": status 200, but " + str(error)) from None
+        raise BadDocument(what + ": status 200, but " + str(error), finding="LL0307") from None
     fields = []
     for name in ("AccessKeyId", "SecretAccessKey", "Token"):
         field = value.get(name) if isinstance(value, dict) else None
         if not isinstance(field, str) or not field:
-            raise BadDocument(what + ": status 200, but there is no " + name + " in it")
+            raise BadDocument(what + ": status 200, but there is no " + name + " in it", finding="LL0307")
         fields.append(field)
     return Credentials(fields[0], fields[1], fields[2], source)
 
@@ -77,14 +79,16 @@ def _token(environ: "dict[str, str]", read_file: "Callable[[str], bytes]") -> st
         try:
             token = read_file(path).decode("utf-8").rstrip("\r\n")
         except OSError as error:
-            raise BadSettings(name + " names a file that cannot be read: " + (error.strerror or "error").lower()) from None
+            raise BadSettings(
+                name + " names a file that cannot be read: " + (error.strerror or "error").lower(), finding="LL0308"
+            ) from None
         except UnicodeDecodeError:
-            raise BadSettings(name + " names a file that is not text") from None
+            raise BadSettings(name + " names a file that is not text", finding="LL0308") from None
     else:
         name = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
         token = environ.get(name, "")
     if not token.isprintable() or not token.isascii():
-        raise BadSettings("the token of " + name + " is not a legal header value")
+        raise BadSettings("the token of " + name + " is not a legal header value", finding="LL0308")
     return token
 
 

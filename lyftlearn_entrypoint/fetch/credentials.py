@@ -67,7 +67,7 @@ class CredentialChain:
         """The credentials. Raises `Unavailable` (69) where no source has any or none answers in time, `Refused` (77) where one
         says no, `BadSettings` (78) where the settings of one are incomplete, `BadDocument` (65) where one answers nonsense."""
         if not self._lock.acquire(True, self._deadline.remaining()):
-            raise Unavailable("AWS credentials: not there before the deadline")
+            raise Unavailable("AWS credentials: not there before the deadline", finding="LL0302")
         try:
             if self._error is not None:
                 raise self._error
@@ -118,14 +118,19 @@ class CredentialChain:
         raise Unavailable(
             "no AWS credentials: " + "; ".join(looked),
             "A job with network isolation has none: run it without, or pass the documents through the channel `lyftlearn`",
+            finding="LL0301",
         )
 
     def _static(self, access_key: str) -> Credentials:
         secret = self._environ.get("AWS_SECRET_ACCESS_KEY")
         if not secret:
-            raise BadSettings("AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not", "Set both or neither")
+            raise BadSettings("AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not", "Set both or neither", finding="LL0303")
         token = self._environ.get("AWS_SECURITY_TOKEN") or self._environ.get("AWS_SESSION_TOKEN") or None
         for name, value in (("AWS_ACCESS_KEY_ID", access_key), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_SESSION_TOKEN", token or "")):
             if not value.isascii() or not value.isprintable() or " " in value:
-                raise BadSettings(name + " holds white space or what is not ASCII", "Set it again: a copied line break is the usual cause")
+                raise BadSettings(
+                    name + " holds white space or what is not ASCII",
+                    "Set it again: a copied line break is the usual cause",
+                    finding="LL0304",
+                )
         return Credentials(access_key, secret, token, "environment")

@@ -35,7 +35,7 @@ def configured(environ: "dict[str, str]", service: str) -> "str | None":
             try:
                 split(value)
             except HttpError as error:
-                raise BadSettings(name + " is " + str(error), "Give http://host:port or https://host") from None
+                raise BadSettings(name + " is " + str(error), "Give http://host:port or https://host", finding="LL0406") from None
             return value.rstrip("/")
     return None
 
@@ -46,11 +46,13 @@ def endpoint(environ: "dict[str, str]", service: str, region: str) -> str:
     if own is not None:
         return own
     if not is_region(region):
-        raise BadSettings("the AWS region is not one: only lower-case letters, digits and - may stand in it", "Correct AWS_REGION")
+        raise BadSettings(
+            "the AWS region is not one: only lower-case letters, digits and - may stand in it", "Correct AWS_REGION", finding="LL0407"
+        )
     _, suffix, dual_suffix = next(entry for entry in _PARTITIONS if region.startswith(entry[0]))
     fips, dual = _flag(environ, "AWS_USE_FIPS_ENDPOINT"), _flag(environ, "AWS_USE_DUALSTACK_ENDPOINT")
     if fips and service == "s3" and region.startswith("cn-"):
-        raise BadSettings("S3 has no FIPS endpoint in " + region, "Unset AWS_USE_FIPS_ENDPOINT")
+        raise BadSettings("S3 has no FIPS endpoint in " + region, "Unset AWS_USE_FIPS_ENDPOINT", finding="LL0408")
     # STS in GovCloud is FIPS under its plain name (endpoint rules of sts).
     plain = not fips or (service == "sts" and region.startswith("us-gov-") and not dual)
     name = service if plain else service + "-fips"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.context import Context
     from lyftlearn_entrypoint.deadline import Deadline
     from lyftlearn_entrypoint.fetch.aws import Aws
-    from lyftlearn_entrypoint.fetch.confidant import Secret
+    from lyftlearn_entrypoint.fetch.confidant import Confidant, Secret
     from lyftlearn_entrypoint.fetch.staged import Document
     from lyftlearn_entrypoint.files import Files
     from lyftlearn_entrypoint.launch import Inputs
@@ -22,7 +22,7 @@ class Fetch:
     """What one start fetches. Effects come in through `files`, `environ`, `deadline` and `log`; `tracer`, if any, is told of all."""
 
     __slots__ = (
-        *("_client", "context", "deadline", "environ", "fail_open", "files", "inputs", "log", "settings", "spans", "steps", "tasks"),
+        *("client", "context", "deadline", "environ", "fail_open", "files", "inputs", "log", "settings", "spans", "steps", "tasks"),
         "tracer",
     )
 
@@ -51,19 +51,15 @@ class Fetch:
         self.fail_open = context.name == "studio"
         self.tasks: list[Task] = []
         self.spans: list[tuple[str, float, float]] = []
-        self._client: Aws | None = None
+        self.client: Aws | None = None
 
     def run(self) -> "list[StartError]":
         """Fill the inputs. Returns the errors that were let pass (Studio); raises StartError for the others."""
         passed: list[StartError] = []
-        for step, collect in (
-            ("hyperparameters", self._hyperparameters),
-            ("environment", self._environment),
-            ("credentials", self._credentials),
-        ):
+        for step in ("hyperparameters", "environment", "credentials"):
             if step in self.steps:
                 try:
-                    collect()
+                    self.collect(step)
                 except StartError as error:
                     if not self._forgiven(step):
                         raise
@@ -77,6 +73,7 @@ class Fetch:
                 + " and ".join(t.asks for t in needed),
                 "Pass the documents as an input channel named lyftlearn (`lyftlearn stage --print channel`) and unset what needs "
                 "the network, or run the job without network isolation",
+                finding="LL0715",
             )
         if self.tracer is not None:
             for task in self.tasks:
@@ -104,17 +101,27 @@ class Fetch:
 
     def _unfinished(self, task: Task) -> StartError:
         if task.step == "spark":
-            return Unavailable(task.asks + " does not resolve: no answer yet", "Check DNS in this subnet")
+            return Unavailable(task.asks + " does not resolve: no answer yet", "Check DNS in this subnet", finding="LL0901")
         if task.step in OPTIONAL:
-            return Unavailable(task.asks + " does not resolve: no answer yet", self._fate() + ": check DNS")
-        waiting = self._client.http.waiting() if self._client is not None else []
+            return Unavailable(task.asks + " does not resolve: no answer yet", self._fate() + ": check DNS", finding="LL0801")
+        waiting = self.client.http.waiting() if self.client is not None else []
         whom = "; still waiting for " + " and ".join(waiting) if waiting else ""
         return Unavailable(
             task.asks + ": nothing within " + _number(self.deadline.seconds) + " s (LYFTLEARN_DEADLINE)" + whom,
             "Check the route, the security groups and the VPC endpoints from this subnet",
+            finding="LL0714",
         )
 
     # What to fetch ----------------------------------------------------------------------------------------------------
+
+    def collect(self, step: str) -> None:
+        """What one step has to fetch: tasks, or what is here already. Raises StartError: 65 or 78."""
+        if step == "hyperparameters":
+            self._hyperparameters()
+        elif step == "environment":
+            self._environment()
+        else:
+            self._credentials()
 
     def _environment(self) -> None:
         from lyftlearn_entrypoint.fetch import staged
@@ -133,7 +140,7 @@ class Fetch:
         try:
             data = hyperparameters.delivered(self.files.read(HYPERPARAMETERS), self.files.read(hyperparameters.OWN))
         except OSError as error:
-            raise BadSettings(HYPERPARAMETERS + " cannot be read: " + (error.strerror or "error")) from None
+            raise BadSettings(HYPERPARAMETERS + " cannot be read: " + (error.strerror or "error"), finding="LL0511") from None
         self.inputs.own_hyperparameters = hyperparameters.own(data, HYPERPARAMETERS)
         document = staged.from_channel(self.files, staged.HYPERPARAMETERS)
         if document is not None:
@@ -144,39 +151,45 @@ class Fetch:
     def _staged(self, step: str, uri: str) -> None:
         from lyftlearn_entrypoint.fetch import staged
 
-        aws = self._aws()
+        aws = self.aws()
         self.tasks.append(Task(step, str(staged.parse_uri(uri)), lambda: staged.from_s3(uri, aws.s3_get)))
 
     def _credentials(self) -> None:
+        source = self.confidant()
+        if source is not None:
+            prefix = self.settings["credentials_prefix"]
+            self.tasks.append(Task("credentials", str(source), lambda: source.secrets(prefix)))
+
+    def confidant(self) -> "Confidant | None":
+        """The service whose credentials a start fetches; None where no setting names one. Raises BadSettings (78)."""
         url = self.settings["confidant_url"]
         if not url:
-            return
+            return None
         names = ("confidant_service", "confidant_auth_key", "confidant_auth_context")
         absent = ["LYFTLEARN_" + name.upper() for name in names if not self.settings[name]]
         if absent:
             raise BadSettings(
                 self.settings.place("confidant_url") + " is set, but not " + ", ".join(absent),
                 "A token needs all of them: set them, or unset LYFTLEARN_CONFIDANT_URL",
+                finding="LL0617",
             )
         from lyftlearn_entrypoint.fetch.confidant import Confidant
 
-        aws = self._aws()
+        aws = self.aws()
         service, auth_key, auth_context = (self.settings[name] for name in names)
-        source = Confidant(url, service, auth_key, auth_context, aws.http, self.deadline, aws.kms_encrypt, aws.kms_decrypt, aws.region)
-        prefix = self.settings["credentials_prefix"]
-        self.tasks.append(Task("credentials", str(source), lambda: source.secrets(prefix)))
+        return Confidant(url, service, auth_key, auth_context, aws.http, self.deadline, aws.kms_encrypt, aws.kms_decrypt, aws.region)
 
     def _statsd(self) -> None:
         if "statsd" not in self.steps or not self.settings["statsd_gateway"]:
             return
         if isolated(self.context, self.environ):
-            self.log.warning("statsd: this job has no network, as under network isolation: its metrics are dropped", step="statsd")
+            self.log.warning("statsd: this job has no network, as under network isolation: its metrics are dropped [LL0804]", step="statsd")
             return
         from lyftlearn_entrypoint.adapt import statsd
 
         host, port = statsd.split_address(self.settings["statsd_gateway"])
         self.inputs.relay = statsd.relay(self.settings, self.context.name)
-        self.tasks.append(Task("statsd", "the metrics gateway " + host, lambda: (_resolve(host, port, self._fate()), port)))
+        self.tasks.append(Task("statsd", "the metrics gateway " + host, lambda: (statsd.resolve(host, port, self._fate()), port)))
 
     def _fate(self) -> str:
         """What becomes of the metrics where the gateway's name does not resolve. The relay looks it up again."""
@@ -191,13 +204,13 @@ class Fetch:
         host, port = place.asks
         self.tasks.append(Task("spark", "the Kubernetes API at " + host, lambda: route(host, port)))
 
-    def _aws(self) -> "Aws":
+    def aws(self) -> "Aws":
         """One client for all tasks, so that the AWS credentials are asked for once."""
         from lyftlearn_entrypoint.fetch.aws import Aws
         from lyftlearn_entrypoint.fetch.credentials import CredentialChain
         from lyftlearn_entrypoint.fetch.http import Http
 
-        if self._client is None:
+        if self.client is None:
             if self.tracer is None:
                 http = Http(self.environ, self.deadline)
                 chain = CredentialChain(self.environ, http, self.deadline)
@@ -206,8 +219,8 @@ class Fetch:
 
                 http = TracedHttp(self.environ, self.deadline, self.tracer)
                 chain = TracedChain(self.environ, http, self.deadline, self.tracer)
-            self._client = Aws(self.environ, http, self.deadline, chain)
-        return self._client
+            self.client = Aws(self.environ, http, self.deadline, chain)
+        return self.client
 
     # What came ---------------------------------------------------------------------------------------------------------
 
@@ -268,17 +281,6 @@ def _together(errors: "list[StartError]") -> StartError:
     """One error for several: the first one's code, every one's text. Their order is that of the steps, not of time."""
     if len(errors) == 1:
         return errors[0]
-    return type(errors[0])("; and ".join(str(error).rstrip(".") for error in errors))
-
-
-def _resolve(host: str, port: int, fate: str) -> str:
-    """The numeric address of the metrics gateway. IPv4 first, since many clients cannot do IPv6. Raises Unavailable."""
-    from lyftlearn_entrypoint.relay.leave import addresses
-
-    try:
-        return addresses(host, port)[0]
-    except (OSError, UnicodeError) as error:
-        raise Unavailable(
-            "the metrics gateway " + host + " does not resolve: " + str(getattr(error, "strerror", "") or "the name is not legal"),
-            fate + ": check LYFTLEARN_STATSD_GATEWAY and DNS",
-        ) from None
+    together = type(errors[0])("; and ".join(str(error).rstrip(".") for error in errors))
+    together.finding = ""  # each text has its own
+    return together

@@ -4,6 +4,7 @@
 """
 
 import _thread
+from _socket import gaierror
 
 from lyftlearn_entrypoint import __version__
 from lyftlearn_entrypoint.fetch.dial import dial as dial_tcp
@@ -23,6 +24,7 @@ __all__ = ("Http", "HttpError", "Response", "TooLarge")
 
 _PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 # Container credentials (ECS, EKS Pod Identity) and EC2 instance metadata: a proxy cannot reach them, and must not see them.
+_NO_ROUTE = (99, 100, 101, 113)  # EADDRNOTAVAIL, ENETDOWN, ENETUNREACH, EHOSTUNREACH (asm-generic/errno.h)
 LINK_LOCAL = ("169.254.170.2", "169.254.170.23", "169.254.169.254", "fd00:ec2::23", "fd00:ec2::254")
 
 
@@ -74,7 +76,7 @@ class Http:
         ends all of them. `proxy` False never uses a proxy. Raises `HttpError`.
         """
         parts = split(url)
-        via = self._proxy_for(parts) if proxy else None
+        via = self.proxy_for(parts) if proxy else None
         message = _compose(method, parts, headers, body, via)
         self._under_way[_thread.get_ident()] = parts.where
         try:
@@ -97,7 +99,7 @@ class Http:
                 if not error.unanswered:
                     raise
             # The server gave the idle connection up: dial anew, as if there had been none.
-        stream = self._open(parts, via, connect_timeout)
+        stream = self.open(parts, via, connect_timeout)
         return self._exchange(stream, parts, via, message, method, limit, read_timeout)
 
     def dial_early(self, url: str, *, connect_timeout: float = 3.0, proxy: bool = True) -> None:
@@ -107,7 +109,7 @@ class Http:
         """
         try:
             parts = split(url)
-            via = self._proxy_for(parts) if proxy else None
+            via = self.proxy_for(parts) if proxy else None
         except HttpError:
             return
         key = _key(parts, via)
@@ -120,7 +122,7 @@ class Http:
         def work() -> None:
             stream = None
             try:
-                stream = self._open(parts, via, connect_timeout)
+                stream = self.open(parts, via, connect_timeout)
             except HttpError:
                 pass
             with self._lock:
@@ -157,21 +159,22 @@ class Http:
             early.wanted = False
             return early.stream
 
-    def _proxy_for(self, url: Url) -> "Proxy | None":
+    def proxy_for(self, url: Url) -> "Proxy | None":
+        """The proxy that a request to `url` goes through. Raises `HttpError` for one that is not spoken to."""
         if not self._has_proxy or url.host in LINK_LOCAL:
             return None
         from lyftlearn_entrypoint.fetch.proxy import choose
 
         return choose(self._environ, url)
 
-    def _open(self, url: Url, via: "Proxy | None", timeout: float) -> "Stream":
+    def open(self, url: Url, via: "Proxy | None", timeout: float) -> "Stream":
         """A connection to the origin of `url`, encrypted where its scheme says so."""
         hop = via if via is not None else url
         wait = self._wait(hop.where, timeout)
         try:
             raw = self._dial(hop.host, hop.port, wait)
         except OSError as error:
-            raise HttpError(hop.where + ": " + why(error, wait)) from None
+            raise HttpError(hop.where + ": " + why(error, wait), finding=finding(error)) from None
         try:
             if url.scheme == "http":
                 return raw
@@ -197,7 +200,7 @@ class Http:
     def _wait(self, where: str, timeout: float) -> float:
         left = self._deadline.remaining()
         if left <= 0:
-            raise HttpError(where + ": the deadline of " + format(self._deadline.seconds, ".3g") + " s has passed", True)
+            raise HttpError(where + ": the deadline of " + format(self._deadline.seconds, ".3g") + " s has passed", True, finding="LL0701")
         return min(timeout, left)
 
     def _exchange(
@@ -214,7 +217,7 @@ class Http:
                 data = stream.recv(65536)
             except OSError as error:
                 broken = not answered and not isinstance(error, TimeoutError)
-                raise HttpError(where + ": " + why(error, wait), unanswered=broken) from None
+                raise HttpError(where + ": " + why(error, wait), unanswered=broken, finding=finding(error)) from None
             answered = answered or bool(data)
             return data
 
@@ -224,7 +227,7 @@ class Http:
             try:
                 stream.sendall(message)
             except TimeoutError as error:
-                raise HttpError(where + ": " + why(error, wait)) from None
+                raise HttpError(where + ": " + why(error, wait), finding=finding(error)) from None
             except OSError:
                 pass  # the server may have answered before it closed: reading tells
             return read_reply(receive, method, where, limit)
@@ -241,6 +244,17 @@ def why(error: OSError, wait: float) -> str:
     if isinstance(error, TimeoutError):
         return "timed out after " + format(wait, ".1f") + " s"
     return (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def finding(error: OSError) -> str:
+    """The code of what happened (docs/troubleshooting.md)."""
+    if isinstance(error, TimeoutError):
+        return "LL0701"
+    if isinstance(error, ConnectionRefusedError):
+        return "LL0702"
+    if isinstance(error, gaierror):
+        return "LL0703"
+    return "LL0704" if error.errno in _NO_ROUTE else "LL0705"
 
 
 def _compose(method: str, url: Url, headers: "dict[str, str]", body: bytes, via: "Proxy | None") -> bytes:

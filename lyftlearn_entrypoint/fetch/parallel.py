@@ -51,7 +51,9 @@ def run_all(tasks: "list[Task]", deadline: "Deadline", fatal: "Callable[[Task], 
             task.error = error
         except Exception as error:  # noqa: BLE001  a defect must end the start with a line, not hang it; its text might hold a value
             task.error = StartError(
-                task.asks + ": unexpected " + type(error).__name__ + where(error), "This is a defect of the entrypoint: report this line"
+                task.asks + ": unexpected " + type(error).__name__ + where(error),
+                "This is a defect of the entrypoint: report this line",
+                finding="LL0112",
             )
         task.ended = time.monotonic()
         ended.append(task)

@@ -69,7 +69,9 @@ def find(environ: "dict[str, str]", read_file: "Callable[[str], bytes]") -> "Pro
             known = True
             keys |= found
     if chosen and not known:
-        raise BadSettings("the AWS profile " + ascii(chosen) + " is in neither shared file", "Unset AWS_PROFILE, or add the profile")
+        raise BadSettings(
+            "the AWS profile " + ascii(chosen) + " is in neither shared file", "Unset AWS_PROFILE, or add the profile", finding="LL0312"
+        )
     if not keys.intersection(_SOURCES):
         return None
     return Profile(name, "role_arn" in keys and "web_identity_token_file" not in keys)
@@ -112,6 +114,7 @@ def load(profile: Profile, environ: "dict[str, str]", directory: "str | None") -
         raise BadSettings(
             what + " needs botocore, which this image does not have",
             "Install boto3 in the image, or use a role (container, instance or web identity) instead of a profile",
+            finding="LL0313",
         ) from None
     try:
         session = Session()
@@ -122,7 +125,7 @@ def load(profile: Profile, environ: "dict[str, str]", directory: "str | None") -
     except (BotoCoreError, ClientError) as error:
         raise _failure(what, error) from None
     if frozen is None or not frozen.access_key or not frozen.secret_key:
-        raise BadSettings(what + " gives no credentials", "Check it with `aws sts get-caller-identity`")
+        raise BadSettings(what + " gives no credentials", "Check it with `aws sts get-caller-identity`", finding="LL0314")
     return Credentials(frozen.access_key, frozen.secret_key, frozen.token, "profile " + profile.name + " (botocore)")
 
 
@@ -134,5 +137,7 @@ def _failure(what: str, error: Exception) -> "StartError":
     text = what + ": botocore says " + kind + (" (" + str(code)[:64] + ")" if code else "")
     remedy = "Check it with `aws sts get-caller-identity`, and log in again where it is an SSO profile"
     if kind in _BAD_SETTINGS:
-        return BadSettings(text, remedy)
-    return (Refused if kind in _REFUSED else Unavailable)(text, remedy)
+        return BadSettings(text, remedy, finding="LL0314")
+    if kind in _REFUSED:
+        return Refused(text, remedy, finding="LL0315")
+    return Unavailable(text, remedy, finding="LL0316")

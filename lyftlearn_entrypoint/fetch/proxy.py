@@ -34,7 +34,11 @@ def choose(environ: "dict[str, str]", url: Url) -> "Proxy | None":
     if not found:
         scheme, rest = "http", value.lstrip("/")
     if scheme.lower() != "http":
-        raise HttpError("the proxy variable for " + url.scheme + " URLs names a " + scheme.lower() + " proxy; only http is supported", True)
+        raise HttpError(
+            "the proxy variable for " + url.scheme + " URLs names a " + scheme.lower() + " proxy; only http is supported",
+            True,
+            finding="LL0713",
+        )
     authority = rest.partition("/")[0]
     user, at, authority = authority.rpartition("@")
     host, port = split_authority(authority, 80)
@@ -58,12 +62,12 @@ def connect(raw: "Connection", via: Proxy, url: Url, wait: "Callable[[], float]"
         raw.sendall(lines.encode("latin-1") + b"\r\n")
         reply = read_reply(receive, "CONNECT", where, 1 << 12)
     except TimeoutError:
-        raise HttpError(where + ": the proxy did not answer CONNECT in time") from None
+        raise HttpError(where + ": the proxy did not answer CONNECT in time", finding="LL0712") from None
     except OSError as error:
         raise HttpError(where + ": " + (error.strerror or "connection closed").lower()) from None
     if reply.status >= 300:
         text = ": the proxy answered CONNECT with status " + str(reply.status)
-        raise HttpError(where + text, reply.status in (401, 403, 405, 407))
+        raise HttpError(where + text, reply.status in (401, 403, 405, 407), finding="LL0712")
 
 
 def _variable(environ: "dict[str, str]", name: str) -> str:

@@ -44,11 +44,13 @@ def ask(what: str, deadline: "Deadline", send: "Callable[[], Response]", tries: 
         except TooLarge:
             raise
         except HttpError as error:
-            last = str(error)
+            last, finding = str(error), error.finding
             if error.final:
-                raise Unavailable(what + ": " + last, "Correct what it names; asking again would not help") from None
+                raise Unavailable(
+                    what + ": " + last, "Correct what it names; asking again would not help", finding=error.finding or "LL0716"
+                ) from None
         else:
-            code = _passing(reply)
+            code, finding = _passing(reply), "LL0717"
             if code is None:
                 return reply
             last = "status " + str(reply.status) + (" (" + code + ")" if code else "")
@@ -60,7 +62,7 @@ def ask(what: str, deadline: "Deadline", send: "Callable[[], Response]", tries: 
             break
     count = str(attempt + 1) + (" try" if attempt == 0 else " tries")
     remedy = "Check the route, the security groups and the VPC endpoints from this subnet"
-    raise Unavailable(what + ": " + last + " (" + count + ")", remedy)
+    raise Unavailable(what + ": " + last + " (" + count + ")", remedy, finding=finding or "LL0705")
 
 
 def _passing(reply: "Response") -> "str | None":

@@ -74,7 +74,7 @@ def from_channel(files: "Files", name: str) -> "Document | None":
     try:
         data = files.read(path, LIMIT)
     except OSError as error:
-        raise BadDocument(path + " in the channel cannot be read: " + (error.strerror or "error")) from None
+        raise BadDocument(path + " in the channel cannot be read: " + (error.strerror or "error"), finding="LL0505") from None
     if data is None:
         return None
     return Document(decode(data, path), path, len(data))
@@ -90,6 +90,7 @@ def from_s3(text: str, get: "Callable[..., bytes]") -> Document:
             raise BadDocument(
                 str(uri) + " has sha256 " + found[:12] + "..., but " + uri.sha256[:12] + "... was asked for",
                 "Someone wrote to the object after it was staged, or the URI is of another one: stage again and pass the new URI",
+                finding="LL0501",
             )
     return Document(decode(data, str(uri)), str(uri), len(data))
 
@@ -103,15 +104,17 @@ def decode(data: bytes, origin: str) -> "dict[str, Any]":
     try:
         value = parse(data)
     except NotJson as error:
-        raise BadDocument(origin + " is not a JSON document: " + str(error), "Write it with `lyftlearn stage`") from None
+        raise BadDocument(origin + " is not a JSON document: " + str(error), "Write it with `lyftlearn stage`", finding="LL0502") from None
     if not isinstance(value, dict):
-        raise BadDocument(origin + " holds " + kind(value) + ", not a JSON object", "Write it with `lyftlearn stage`")
+        raise BadDocument(origin + " holds " + kind(value) + ", not a JSON object", "Write it with `lyftlearn stage`", finding="LL0503")
     return value
 
 
 def _too_large(origin: str, size: str) -> BadDocument:
     return BadDocument(
-        origin + " has " + size + " bytes; a document has at most " + str(LIMIT), "Keep data in files or channels, not in this document"
+        origin + " has " + size + " bytes; a document has at most " + str(LIMIT),
+        "Keep data in files or channels, not in this document",
+        finding="LL0414",
     )
 
 
@@ -124,9 +127,9 @@ def _gunzip(data: bytes, origin: str) -> bytes:
         if len(plain) > LIMIT:
             raise _too_large(origin + ", unpacked,", "over " + str(LIMIT))
         if not stream.eof:
-            raise BadDocument(origin + " is gzip that ends too early", "Stage it again")
+            raise BadDocument(origin + " is gzip that ends too early", "Stage it again", finding="LL0504")
         if stream.unused_data:
-            raise BadDocument(origin + " is gzip with something behind it", "Stage it again")
+            raise BadDocument(origin + " is gzip with something behind it", "Stage it again", finding="LL0504")
     except zlib.error:
-        raise BadDocument(origin + " is gzip that cannot be unpacked", "Stage it again") from None
+        raise BadDocument(origin + " is gzip that cannot be unpacked", "Stage it again", finding="LL0504") from None
     return plain

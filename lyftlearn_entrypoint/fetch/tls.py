@@ -48,6 +48,10 @@ class TlsStream:
         except _ssl.SSLZeroReturnError:
             return b""
 
+    def certificate(self) -> "dict[str, Any]":
+        """The peer's certificate, verified, as ssl.SSLSocket.getpeercert() gives it."""
+        return self._tls.getpeercert(False) or {}
+
     def close(self) -> None:
         self._raw.close()
 
@@ -65,12 +69,14 @@ class Tls:
         # CPython sets it for old habits: an end without farewell would look like the end of a body.
         context.options &= ~getattr(_ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
         self._context = context
-        for file, folder, origin in _authorities(environ):
+        for file, folder, origin in authorities(environ):
             try:
                 context.load_verify_locations(file, folder)
             except OSError as error:
                 text = error.strerror or "it holds no certificate"
-                raise HttpError("the certificate authorities in " + origin + " cannot be read: " + text.lower(), True) from None
+                raise HttpError(
+                    "the certificate authorities in " + origin + " cannot be read: " + text.lower(), True, finding="LL0710"
+                ) from None
 
     def wrap(self, raw: "Connection", host: str, where: str, wait: float) -> TlsStream:
         """Shake hands on `raw`, whose timeout is `wait` seconds. Raises `HttpError`, final where the certificate is bad."""
@@ -79,27 +85,32 @@ class Tls:
             tls.do_handshake()
             return TlsStream(raw, tls)
         except TimeoutError:
-            raise HttpError(where + ": the TLS handshake timed out after " + format(wait, ".1f") + " s") from None
+            raise HttpError(where + ": the TLS handshake timed out after " + format(wait, ".1f") + " s", finding="LL0709") from None
         except _ssl.SSLCertVerificationError as error:
             reason = str(getattr(error, "verify_message", "")) or "certificate verify failed"
             number = getattr(error, "verify_code", 0)
+            code = "LL0708"
             if number in _MISMATCH:
+                code = "LL0706"
                 text = "its certificate does not match the host name (" + reason + ")"
             elif number in _DATES:
+                code = "LL0707"
                 text = "its certificate is not valid at this machine's time (" + reason + ")"
             else:
                 text = "its certificate is not trusted (" + reason + "); AWS_CA_BUNDLE names other certificate authorities"
-            raise HttpError(where + ": " + text, True) from None
+            raise HttpError(where + ": " + text, True, finding=code) from None
         except _ssl.SSLError as error:
             reason = str(getattr(error, "reason", None) or "connection closed").replace("_", " ").lower()
-            raise HttpError(where + ": the TLS handshake failed (" + reason + ")") from None
+            raise HttpError(where + ": the TLS handshake failed (" + reason + ")", finding="LL0709") from None
         except OSError as error:
-            raise HttpError(where + ": the TLS handshake failed (" + (error.strerror or "connection closed").lower() + ")") from None
+            raise HttpError(
+                where + ": the TLS handshake failed (" + (error.strerror or "connection closed").lower() + ")", finding="LL0709"
+            ) from None
         except ValueError:  # a host name that is no name: a leading dot, an embedded NUL
             raise HttpError(where + ": not a host name that TLS can verify", True) from None
 
 
-def _authorities(environ: "dict[str, str]") -> "list[tuple[str | None, str | None, str]]":
+def authorities(environ: "dict[str, str]") -> "list[tuple[str | None, str | None, str]]":
     """(file, directory, where that came from): what to load, in this order."""
     bundle = environ.get("AWS_CA_BUNDLE")
     if bundle:
@@ -116,7 +127,7 @@ def _authorities(environ: "dict[str, str]") -> "list[tuple[str | None, str | Non
         except OSError:
             continue
         return [(path, None, path)]
-    raise HttpError("this image has no certificate authorities: install ca-certificates, or set AWS_CA_BUNDLE", True)
+    raise HttpError("this image has no certificate authorities: install ca-certificates, or set AWS_CA_BUNDLE", True, finding="LL0711")
 
 
 def _is_directory(path: str) -> bool:

@@ -45,11 +45,11 @@ class TracedHttp(Http):
             timed.facts.update({"status": reply.status, "bytes": len(reply.body)})
             return reply
 
-    def _open(self, url: "Url", via: "Proxy | None", timeout: float) -> "Stream":
+    def open(self, url: "Url", via: "Proxy | None", timeout: float) -> "Stream":
         with self._tracer.timed("connection to " + url.where, NETWORK) as timed:
             if via is not None:
                 timed.facts["proxy"] = via.where
-            return super()._open(url, via, timeout)
+            return super().open(url, via, timeout)
 
     def _traced_dial(self, host: str, port: int, timeout: float) -> "Connection":
         def look(host: str, port: int) -> "list[tuple[int, Any]]":

@@ -8,13 +8,14 @@ class HttpError(Exception):
     """A request without a whole answer. The text says host, port and what happened, and never holds a header or a body.
 
     `final` is true where another try gives the same (a bad certificate, a bad URL); `unanswered` where the connection ended
-    before the first byte of an answer.
+    before the first byte of an answer. `finding` is the code of what is the matter (docs/troubleshooting.md), or ''.
     """
 
-    def __init__(self, text: str, final: bool = False, unanswered: bool = False) -> None:
+    def __init__(self, text: str, final: bool = False, unanswered: bool = False, finding: str = "") -> None:
         super().__init__(text)
         self.final = final
         self.unanswered = unanswered
+        self.finding = finding
 
 
 class TooLarge(HttpError):

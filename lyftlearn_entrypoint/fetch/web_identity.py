@@ -31,7 +31,7 @@ def assume(
     """Trade the token in AWS_WEB_IDENTITY_TOKEN_FILE for credentials of AWS_ROLE_ARN. Raises StartError: 65, 69, 77 or 78."""
     role = environ.get("AWS_ROLE_ARN")
     if not role:
-        raise BadSettings("AWS_WEB_IDENTITY_TOKEN_FILE is set and AWS_ROLE_ARN is not", "Set both or neither")
+        raise BadSettings("AWS_WEB_IDENTITY_TOKEN_FILE is set and AWS_ROLE_ARN is not", "Set both or neither", finding="LL0309")
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     # Without a region there is only the global endpoint, which is us-east-1's.
     base = endpoint(environ, "sts", region) if region else configured(environ, "sts") or "https://sts.amazonaws.com"
@@ -57,7 +57,7 @@ def assume(
     text = reply.body.decode("utf-8", "replace")
     found = [xml_text(text, name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
     if not all(found):
-        raise BadDocument(what + ": status 200, but no credentials in it", "Something else than STS may answer there")
+        raise BadDocument(what + ": status 200, but no credentials in it", "Something else than STS may answer there", finding="LL0311")
     return Credentials(found[0], found[1], found[2], "web identity")
 
 
@@ -66,6 +66,8 @@ def _token(path: str, read_file: "Callable[[str], bytes]") -> str:
     try:
         return read_file(path).decode("utf-8").strip()
     except OSError as error:
-        raise BadSettings("AWS_WEB_IDENTITY_TOKEN_FILE names a file that cannot be read: " + (error.strerror or "error").lower()) from None
+        raise BadSettings(
+            "AWS_WEB_IDENTITY_TOKEN_FILE names a file that cannot be read: " + (error.strerror or "error").lower(), finding="LL0310"
+        ) from None
     except UnicodeDecodeError:
-        raise BadSettings("AWS_WEB_IDENTITY_TOKEN_FILE names a file that is not text") from None
+        raise BadSettings("AWS_WEB_IDENTITY_TOKEN_FILE names a file that is not text", finding="LL0310") from None

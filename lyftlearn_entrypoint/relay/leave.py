@@ -146,7 +146,7 @@ def leave(order: Order, socket: str, log: "Log", quiet: bool = False) -> "Waitin
     try:
         child = _detach(lambda: _child(order, line))
     except OSError as error:
-        log.warning("statsd: no relay: " + (error.strerror or "it cannot be forked"), step="statsd")
+        log.warning("statsd: no relay: " + (error.strerror or "it cannot be forked") + " [LL0806]", step="statsd")
         child = -1
     for receiver in (*order.receivers, order.line):
         receiver.close()
@@ -165,7 +165,9 @@ def begin(relay: "Waiting | None", launch: "Launch", times: "Spans", context: st
             log.info("statsd: relay on " + WHERE, step="statsd")
             return
         else:
-            log.warning("statsd: the relay on " + WHERE + " could not begin: clients that say localhost lose their metrics", step="statsd")
+            log.warning(
+                "statsd: the relay on " + WHERE + " could not begin: clients that say localhost lose their metrics [LL0806]", step="statsd"
+            )
     if launch.gateway:
         from lyftlearn_entrypoint.relay.report import send_times
 

@@ -28,7 +28,7 @@ def listen(path: str, log: "Log") -> "_socket.socket | None":
         if error.errno == _EADDRINUSE:
             log.info("statsd: " + path + ": somebody listens there already, and is left alone", step="statsd")
         else:
-            log.warning("statsd: " + path + " cannot be bound: " + (error.strerror or str(error)), step="statsd")
+            log.warning("statsd: " + path + " cannot be bound: " + (error.strerror or str(error)) + " [LL0805]", step="statsd")
         return None
     finally:
         posix.umask(umask)

@@ -64,4 +64,5 @@ def start(words: "list[str]", env: "dict[str, str]") -> None:
         raise Unavailable(
             "Spark's cluster did not start on this host (the line before says why)",
             "Look for another program on port 7077 or 7070, or set LYFTLEARN_SPARK_MASTER=local",
+            finding="LL0902",
         )

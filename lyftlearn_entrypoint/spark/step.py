@@ -34,7 +34,7 @@ def mode(context: "Context", settings: "Settings", place: "Place", warnings: "li
     if not problem and not place.address:
         problem = "the address of this host, " + hosts.current + ", is not known"
     if problem:
-        warnings.append("spark: " + problem + ": each host works alone")
+        warnings.append("spark: " + problem + ": each host works alone [LL0908]")
         return LOCAL
     if settings["torch_hosts"] != "off":
         return LOCAL  # a program that is meant for every host, and finds its peers by itself
@@ -47,17 +47,18 @@ def _eks(settings: "Settings", place: "Place", warnings: "list[str]") -> bool:
     if len(absent) == len(needed):
         return False
     if absent:
-        warnings.append("spark: not set: " + ", ".join(absent) + ": Spark works in this notebook's own container")
+        warnings.append("spark: not set: " + ", ".join(absent) + ": Spark works in this notebook's own container [LL0905]")
         return False
     if not place.address:
         warnings.append(
             "spark: there is no route to " + settings["spark_eks_endpoint"] + ", or its name does not resolve: Spark works in this "
-            "notebook's own container. Check DNS and the route from this subnet, and start the application again"
+            "notebook's own container. Check DNS and the route from this subnet, and start the application again [LL0907]"
         )  # fmt: skip
         return False
     if "sha256:" not in settings["spark_image"]:
         warnings.append(
-            settings.place("spark_image") + " has no digest: executors may get another image than this one. Pin it as name@sha256:..."
+            settings.place("spark_image")
+            + " has no digest: executors may get another image than this one. Pin it as name@sha256:... [LL0906]"
         )
     return True
 
@@ -75,7 +76,7 @@ def carry(
     quiet = context.name in (contexts.KUBERNETES, contexts.LOCAL)
     if not place.directory:
         if not quiet:
-            launch.warnings.append("spark: there is no place for its configuration: name one with LYFTLEARN_SPARK_DIR")
+            launch.warnings.append("spark: there is no place for its configuration: name one with LYFTLEARN_SPARK_DIR [LL0911]")
         return
     found = {**conf.s3a(place.hadoop, place.cloud), **conf.statsd(gateway)}
     if chosen == CLUSTER:

@@ -21,7 +21,9 @@ def credential(cluster: str, region: str, environ: "dict[str, str]", now: float)
 
     region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", "")
     if not region:
-        raise BadSettings("a token for the EKS cluster " + cluster + " needs a region", "Set LYFTLEARN_SPARK_EKS_REGION or AWS_REGION")
+        raise BadSettings(
+            "a token for the EKS cluster " + cluster + " needs a region", "Set LYFTLEARN_SPARK_EKS_REGION or AWS_REGION", finding="LL0903"
+        )
     deadline = Deadline(SECONDS)
     chain = CredentialChain(environ, Http(environ, deadline), deadline)
     return eks.credential(cluster, region, endpoint(environ, "sts", region), chain.get(), now)

@@ -259,7 +259,7 @@ def test_who_is_not_root_is_warned_where_no_model_can_be_saved(
     assert lines(done) == [str(UID)]
     line = (
         f"lyftlearn-entrypoint: warning: /opt/ml/model cannot be written by uid {UID}, so the model cannot be saved: "
-        "leave USER out of the image, and name that user in LYFTLEARN_USER\n"
+        "leave USER out of the image, and name that user in LYFTLEARN_USER [LL1006]\n"
     )
     assert done.stderr.decode().count("warning") == warned
     assert (line in done.stderr.decode()) is warned

@@ -30,7 +30,7 @@ def test_variables() -> None:
 def test_null_is_left_out_with_a_warning() -> None:
     chosen, warnings = variables([secret("gone", None), secret("here")])
     assert list(chosen) == ["CREDENTIALS_HERE"]
-    assert warnings == ["credential id-1 (database): gone is null in Confidant and is left out"]
+    assert warnings == ["credential id-1 (database): gone is null in Confidant and is left out [LL0623]"]
     assert files([secret("gone", None)]) == {}
 
 

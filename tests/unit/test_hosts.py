@@ -243,7 +243,7 @@ def test_a_file_that_names_no_hosts_leaves_the_job_as_it_is(tmp_path: Path, docu
     added, notes, warnings = filled(machine(tmp_path, json.dumps(document)))
     assert (added, notes) == ({}, [])
     assert warnings == [
-        f"{RESOURCE_CONFIG} does not say who the hosts are and which one this is: torch is told nothing of this job's hosts"
+        f"{RESOURCE_CONFIG} does not say who the hosts are and which one this is: torch is told nothing of this job's hosts [LL1041]"
     ]
 
 

@@ -83,7 +83,7 @@ def test_the_remedy_is_that_of_the_place(tmp_path: Path, context: str) -> None:
         KUBERNETES: "Mount an emptyDir with medium Memory on /dev/shm",
         LOCAL: "Start the container with --shm-size=1g",
     }.get(context, "SageMaker gives more with a larger instance type; else use fewer workers (num_workers) or smaller batches")
-    assert warning.endswith(" " + remedy)
+    assert warning.endswith(" " + remedy + " [LL1031]")
 
 
 def test_what_was_found_of_the_machine_is_in_the_plan(tmp_path: Path) -> None:

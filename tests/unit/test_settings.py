@@ -80,12 +80,12 @@ def test_steps(tmp_path: Path, value: str, steps: tuple[str, ...]) -> None:
     ],
 )
 def test_mistyped_variable_names_the_nearest(tmp_path: Path, name: str, meant: str) -> None:
-    assert load({name: "x"}, Files(str(tmp_path))).warnings == [f"{name} is not a setting; is {meant} meant?"]
+    assert load({name: "x"}, Files(str(tmp_path))).warnings == [f"{name} is not a setting; is {meant} meant? [LL0207]"]
 
 
 @pytest.mark.parametrize("name", ["LYFTLEARN_COMPLETELY_ELSE", "LYFTLEARN_", "LYFTLEARN_X"])
 def test_name_that_is_near_nothing_gets_no_suggestion(tmp_path: Path, name: str) -> None:
-    assert load({name: "x"}, Files(str(tmp_path))).warnings == [f"{name} is not a setting"]
+    assert load({name: "x"}, Files(str(tmp_path))).warnings == [f"{name} is not a setting [LL0207]"]
 
 
 def test_a_warning_never_shows_the_value(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_mistyped_key_is_a_warning_with_its_place(tmp_path: Path, form: str) -> 
     else:
         files = tree(tmp_path, {PLATFORM_JSON: {"confident_url": "https://x"}})
         place = files.real(PLATFORM_JSON)
-    assert load({}, files).warnings == [f"{place}: 'confident_url' is not a setting; is 'confidant_url' meant?"]
+    assert load({}, files).warnings == [f"{place}: 'confident_url' is not a setting; is 'confidant_url' meant? [LL0207]"]
 
 
 def test_nearest_is_the_nearest_and_itself() -> None:
