@@ -3,7 +3,6 @@
 detect -> settle -> fetch -> plan -> apply -> exec
 """
 
-import _thread
 import posix
 import time
 
@@ -11,7 +10,6 @@ from lyftlearn_entrypoint import command as commands
 from lyftlearn_entrypoint.context import (
     CHANNEL,
     CONTEXTS,
-    KUBERNETES,
     LOCAL,
     PROCESSING,
     STUDIO,
@@ -22,6 +20,7 @@ from lyftlearn_entrypoint.context import (
 )
 from lyftlearn_entrypoint.errors import StartError
 from lyftlearn_entrypoint.files import Files
+from lyftlearn_entrypoint.handover import hand_over
 from lyftlearn_entrypoint.launch import Host, Inputs, Launch, plan, steps_of
 from lyftlearn_entrypoint.log import Log
 from lyftlearn_entrypoint.process import Process, Terminated, where
@@ -78,7 +77,7 @@ class Start:
                 executor.run(self.process, self.files)  # comes back where the image has no Spark
             with self.process.terminable():
                 launch, settings = self.prepare(self.leave_relay)
-                self.apply(launch, settings)
+                hand_over(self, launch, settings)
             if launch.switch:  # on the way to a file there may be what only root could pass
                 self.program = self.process.locate(launch.command.argv[0], launch.env.get("PATH"), None, launch.path_staged)
             self.process.execute(launch.command.argv, self.program, launch.env, launch.path_staged)
@@ -240,42 +239,6 @@ class Start:
         if not self.program or path != self.process.environ.get("PATH"):
             self.program = self.process.locate(launch.command.argv[0], path, launch.user if launch.switch else None, launch.path_staged)
         self.process.check_size(launch.command.argv, launch.env, "environment" in self.steps or "credentials" in self.steps)
-
-    def apply(self, launch: Launch, settings: Settings) -> None:
-        # Loaded before the user is switched, who need not be able to read our files.
-        if self.context.name == STUDIO:
-            from lyftlearn_entrypoint.notice import leave_notice
-
-            if self.passed:
-                import lyftlearn_entrypoint.banner
-        if self.relay or launch.relay or launch.gateway:
-            from lyftlearn_entrypoint.relay.leave import begin
-
-            if self.relay is None:
-                import lyftlearn_entrypoint.relay.report  # noqa: F401
-
-                if launch.relay and not _thread._count():  # noqa: SLF001  whoever had the port may have ended since
-                    self.leave_relay(settings, launch.user if launch.switch else None, quiet=True)
-        # A pod's start with nothing to do does not even load the module.
-        if launch.switch or launch.volumes or launch.hyperparameters or launch.make_home or launch.names_hyperparameters:
-            from lyftlearn_entrypoint.apply import apply
-
-            with self.span("apply"):
-                apply(launch, self.files, self.log, self.forgive, lambda name: Span(self.parts, name))
-        if self.context.name == STUDIO:
-            leave_notice(launch.env, self.passed, launch.user if launch.switch else None)
-        if self.relay or launch.gateway:
-            times = [("total", self.began, time.monotonic()), *self.spans, *self.fetched]
-            begin(self.relay, launch, times, self.context.name, settings["statsd_tags"], self.log)
-        if self.context.name not in (KUBERNETES, LOCAL):
-            elapsed = round((time.monotonic() - self.began) * 1000)
-            who = " as " + str(launch.user) if launch.switch else ""
-            self.log.info(
-                "start: " + launch.command.argv[0] + who + " in " + self.context.name + " after " + str(elapsed) + " ms",
-                step="exec",
-                milliseconds=elapsed,
-            )
-        self.write_trace(0, launch.command.argv[0])
 
     def write_trace(self, code: int, command: str = "") -> None:
         """The trace, where one is wanted: of a start that failed with `code` too."""

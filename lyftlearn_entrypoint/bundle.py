@@ -31,6 +31,7 @@ MODULES = (
     "log",
     "process",
     "span",
+    "handover",
     "boot",
 )
 
