@@ -26,7 +26,6 @@ class Examined:
     def __init__(self, ended: Ended) -> None:
         assert ended.err == "", ended.err
         self.code = ended.code
-        self.seconds = ended.seconds
         self.facts: Row = json.loads(ended.out)
         self.rows: list[Row] = self.facts["findings"]
         assert all(set(row) == set(self.rows[0]) and row["code"] in table() for row in self.rows)
@@ -178,7 +177,7 @@ def test_network_isolation_is_said_at_once(job: Job, whole: "dict[str, str]") ->
     found = doctor(job, **{**whole, **hole, **isolated})
     assert found.bad == [("isolation", "LL0715", "failed"), ("gateway", "LL0804", "warning")]
     assert found.code == 69
-    assert found.seconds < 10
+    assert found.facts["seconds"] < found.facts["deadline"] / 2
     assert {row["verdict"] for row in found.rows if row["check"] in ("credentials", "kms", "confidant", "environment", "dns", "reach")} == {
         "skipped"
     }
