@@ -48,9 +48,10 @@ print(json.dumps(found), flush=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--deadline", type=click.FloatRange(min=0.5), default=20.0, show_default=True, help="Seconds after which all is told.")
 @click.option("--args", default="", help="The arguments that the image is given, as one text: `--args train`.")
+@click.option("--explain", metavar="CODE", default="", help="Say what a code such as LL0609 means, and check nothing.")
 @click.option("--docs", is_flag=True, help="Print docs/troubleshooting.md: what each code means.")
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool, deadline: float, args: str, docs: bool) -> None:
+def doctor(ctx: click.Context, as_json: bool, deadline: float, args: str, explain: str, docs: bool) -> None:
     """Check what a start needs here, with the start's own code: verdict, evidence and remedy of each.
 
     Ends with 0, with 1 where there are warnings alone, else with the code with which a start would fail.
@@ -61,6 +62,11 @@ def doctor(ctx: click.Context, as_json: bool, deadline: float, args: str, docs: 
         from lyftlearn_entrypoint.cli.findings import page
 
         click.echo(page(), nl=False)
+        return
+    if explain:
+        from lyftlearn_entrypoint.cli.findings import explained
+
+        click.echo(explained(explain))
         return
     from lyftlearn_entrypoint.cli.checks.command import run
 

@@ -49,7 +49,7 @@ class Aws:
     def kms_encrypt(self, key_id: str, plaintext: bytes, context: "dict[str, str]") -> bytes:
         """The ciphertext blob. `key_id` is a key id, an alias (`alias/name`) or the ARN of either; an ARN decides the region."""
         fields = {"KeyId": key_id, "Plaintext": _base64(plaintext), "EncryptionContext": context}
-        return self._kms("Encrypt", _region_of(key_id) or self.region, fields, "CiphertextBlob", key_id)
+        return self._kms("Encrypt", region_of(key_id) or self.region, fields, "CiphertextBlob", key_id)
 
     def kms_decrypt(self, ciphertext: bytes, context: "dict[str, str]", region: "str | None" = None) -> bytes:
         """The plaintext of a ciphertext blob, which itself names its key."""
@@ -143,7 +143,7 @@ def _base64(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
-def _region_of(key_id: str) -> "str | None":
+def region_of(key_id: str) -> "str | None":
     """`us-east-1` in arn:aws:kms:us-east-1:123456789012:key/..."""
     parts = key_id.split(":")
     return parts[3] or None if len(parts) > 5 and parts[0] == "arn" and parts[2] == "kms" else None

@@ -21,7 +21,7 @@ KERNEL = """
 from jupyter_client.manager import start_new_kernel
 manager, client = start_new_kernel(kernel_name="python3")
 said = []
-client.execute_interactive("!lyftlearn doctor --json", timeout=60, output_hook=lambda m: said.append(m["content"].get("text", "")))
+client.execute_interactive("!lyftlearn doctor --json", timeout=180, output_hook=lambda m: said.append(m["content"].get("text", "")))
 print("".join(said), end="")
 manager.shutdown_kernel(now=True)
 """
@@ -55,7 +55,7 @@ def test_beside_a_training_job(start: Start, network: Any, platform: Platform, t
     options = job.options(PROGRAMS, network_mode=network.name, dns=["127.0.0.1"])
     container = start("python", "-c", "import time; print('ready', flush=True); time.sleep(120)", **options)
     container.until("ready")
-    code, printed = container.exec("lyftlearn", "doctor", "--json", "--args", "python train.py")
+    code, printed = container.exec("lyftlearn", "doctor", "--json", "--args", "/opt/venv/bin/python train.py")
     facts, found = examined(printed)
     assert (code, bad(facts)) == (0, []), printed
     assert (facts["context"], facts["exit"]) == (TRAINING, 0)
@@ -97,7 +97,7 @@ def test_in_a_notebooks_kernel(
     assert "LYFTLEARN_CONFIDANT_URL" in sources[source]
     assert "1 credential, 1 variable" in found["confidant"]["evidence"]
     assert "somebody listens on 127.0.0.1:8125" in found["relay"]["evidence"]
-    assert found["command"]["evidence"].startswith("/opt/venv/bin/jupyter")
+    assert found["command"]["evidence"].startswith("jupyter (from Studio without arguments)")
 
 
 def test_in_a_pod(start: Start) -> None:
@@ -106,7 +106,6 @@ def test_in_a_pod(start: Start) -> None:
     facts, found = examined(container.stdout)
     assert (facts["context"], bad(facts)) == ("kubernetes", [])
     assert found["capabilities"]["evidence"].startswith("effective: none; no_new_privs is set")
-    assert facts["seconds"] < 10
 
 
 def test_a_black_hole_ends_by_its_deadline(start: Start) -> None:

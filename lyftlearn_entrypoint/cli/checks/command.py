@@ -51,7 +51,7 @@ def run(as_json: bool, seconds: float, args: str) -> int:
             click.echo(line)
     counts = {verdict: sum(finding.verdict == verdict for finding in found) for verdict in (FAILED, WARNING, OK, SKIPPED)}
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    click.echo(f"{told}, in {took:.1f} s; exit {code}. Codes: docs/troubleshooting.md")
+    click.echo(f"{told}, in {took:.1f} s; exit {code}. What a code means: lyftlearn doctor --explain CODE")
     return code
 
 

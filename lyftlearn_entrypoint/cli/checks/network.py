@@ -13,6 +13,7 @@ from lyftlearn_entrypoint.cli.checks.world import Skew, World
 from lyftlearn_entrypoint.context import CHANNEL, STUDIO
 from lyftlearn_entrypoint.errors import BadSettings
 from lyftlearn_entrypoint.fetch.answers import clock_skew
+from lyftlearn_entrypoint.fetch.aws import region_of
 from lyftlearn_entrypoint.fetch.dial import resolve
 from lyftlearn_entrypoint.fetch.endpoints import endpoint, s3_url
 from lyftlearn_entrypoint.fetch.staged import ENVIRONMENT, HYPERPARAMETERS, parse_uri
@@ -43,8 +44,8 @@ def endpoints(world: World) -> list[Endpoint]:
     settings, region = world.settings, world.aws.region or ""
     if world.takes("credentials") and settings["confidant_url"]:
         _http(found, "Confidant", lambda: settings["confidant_url"], proxy=False)
-        key = settings["confidant_auth_key"].split(":")
-        _http(found, "KMS", lambda: endpoint(world.environ, "kms", key[3] if len(key) > 5 and key[3] else region or "us-east-1"))
+        own = region_of(settings["confidant_auth_key"])
+        _http(found, "KMS", lambda: endpoint(world.environ, "kms", own or region or "us-east-1"))
     for step, setting, name in (("hyperparameters", "hyperparameters_uri", HYPERPARAMETERS), ("environment", "env_uri", ENVIRONMENT)):
         if world.takes(step) and settings[setting] and world.files.stat(CHANNEL + "/" + name) is None:
             uri = parse_uri(settings[setting])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lyftlearn_entrypoint.errors import EXIT_CODES, BadSettings, StartError
+
 
 class Known(NamedTuple):
     """A row of the table. `exit` is the code with which a start ends because of it; 0 where a start goes on (a warning, a check)."""
@@ -36,6 +38,21 @@ def areas() -> list[Area]:
 def table() -> dict[str, Known]:
     """Every finding by its code."""
     return {row.code: row for area in areas() for row in area.rows}
+
+
+def explained(code: str) -> str:
+    """A row as a terminal shows it. Raises BadSettings (78) for a code that is none."""
+    row = table().get(code.strip(" []").upper())
+    if row is None:
+        raise BadSettings(f"{code[:20]!r} is no code of this version", "It is the word in brackets at the end of a line, such as LL0609")
+    ends = f" (a start ends with {row.exit}: {meaning(row.exit)})" if row.exit else ""
+    lines = [f"{row.code}  {row.name}{ends}", "", row.means, *(["", f"Remedy: {row.remedy}"] if row.remedy else [])]
+    return "\n".join(lines).replace("`", "")
+
+
+def meaning(code: int) -> str:
+    """What an exit code says of a start."""
+    return (EXIT_CODES.get(code) or StartError).meaning
 
 
 def page() -> str:
