@@ -49,7 +49,7 @@ class Places:
         made = self._pod(words) if place == POD else self._studio(name, words) if place == STUDIO else self._job(place, name, words)
         self._alter(place, made)
         around = self.scene.surround(made, name, writable=(ways.POD_MODEL,))
-        around.options.setdefault("shm_size", "256m")  # of the machine (a pod: an emptyDir of medium Memory); Docker's own is 64 MiB
+        around.options.setdefault("shm_size", "1g")  # what images/dl asks for (a pod: an emptyDir of medium Memory); Docker's own is 64 MiB
         return around
 
     def _pod(self, words: "list[str]") -> Container:
