@@ -1,5 +1,6 @@
 """The places in which users' programs run, each as its platform starts it: lyftlearn_local's description, nothing of our own."""
 
+import itertools
 import shlex
 from collections.abc import Callable
 
@@ -35,6 +36,8 @@ def model(place: str) -> str:
     """MODEL_DIR of a place."""
     return _MODELS.get(place, "/opt/ml/model")
 
+_NUMBERS = itertools.count(1)  # of directories: the same container may be made again in one scene
+
 
 class Places:
     """Describes containers. `alter(place, made)` may break one on purpose, before its files are laid out."""
@@ -48,7 +51,7 @@ class Places:
         """The container of a place, that runs these words (in Studio none: JupyterLab). `name` is one of its kind."""
         made = self._pod(words) if place == POD else self._studio(name, words) if place == STUDIO else self._job(place, name, words)
         self._alter(place, made)
-        around = self.scene.surround(made, name, writable=(ways.POD_MODEL,))
+        around = self.scene.surround(made, f"{name} {next(_NUMBERS)}", writable=(ways.POD_MODEL,))
         around.options.setdefault("shm_size", "1g")  # what images/dl asks for (a pod: an emptyDir of medium Memory); Docker's own is 64 MiB
         return around
 
