@@ -36,6 +36,7 @@ def model(place: str) -> str:
     """MODEL_DIR of a place."""
     return _MODELS.get(place, "/opt/ml/model")
 
+
 _NUMBERS = itertools.count(1)  # of directories: the same container may be made again in one scene
 
 
