@@ -21,7 +21,8 @@ _POD: "dict[str, Any]" = {
     "read_only": True,
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges"],
-    "tmpfs": {"/tmp": "mode=1777"},  # an emptyDir
+    "group_add": ["1000680000"],  # fsGroup
+    "tmpfs": {"/tmp": "mode=1777,exec"},  # an emptyDir, from which programs run
 }
 
 
