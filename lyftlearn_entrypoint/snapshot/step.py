@@ -1,0 +1,74 @@
+"""The step of a start: a snapshot right before exec, by LYFTLEARN_SNAPSHOT. Loaded where that is set, and before the user is switched."""
+
+import time
+
+from lyftlearn_entrypoint.errors import BadSettings, StartError
+from lyftlearn_entrypoint.snapshot.order import SECONDS, Order, observe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lyftlearn_entrypoint.files import Files
+    from lyftlearn_entrypoint.launch import Launch
+    from lyftlearn_entrypoint.log import Log
+    from lyftlearn_entrypoint.process import Process
+    from lyftlearn_entrypoint.settings import Settings
+
+NO_KEY = "snapshot: there is no key (LYFTLEARN_SNAPSHOT_KEY), so values are left out and only names can be compared"
+
+
+class Snapshot:
+    """Made while whoever started us still runs, who can read the key's file and our modules; taken as the program's user."""
+
+    def __init__(self, settings: "Settings", environ: "dict[str, str]", files: "Files", log: "Log", context: str) -> None:
+        from lyftlearn_entrypoint.snapshot.deliver import Delivery
+
+        self._log = log
+        self._key = key_of(settings["snapshot_key"], settings["snapshot_key_file"], files)
+        if not self._key:
+            log.warning(NO_KEY, step="snapshot")
+        self._delivery: Delivery = Delivery(settings["snapshot"], environ, files, settings.deadline + SECONDS)
+        self._order = Order("start", self._key, context, [], "", settings["snapshot_image"])
+        trees = [settings["hyperparameters_dir"], *settings["snapshot_paths"].split(",")]
+        self._order.trees = [files.real(path.strip()) for path in trees if path.strip()]
+        if settings["credentials_dir"]:
+            self._order.secret_trees = [files.real(settings["credentials_dir"])]
+
+    def take(self, process: "Process", launch: "Launch", program: str) -> None:
+        """Take it and hand it over. What fails is a warning: a snapshot never stops a start."""
+        began = time.monotonic()
+        self._order.argv, self._order.program = launch.command.argv, program
+        origins = launch.origins
+        self._order.secrets = [name for name in launch.env if origins.get(name, "").startswith(("credential", "staged"))]
+        if directory := launch.env.get("SPARK_CONF_DIR"):
+            self._order.trees.append(directory)
+        try:
+            document = observe(self._order, launch.env, process.restore)
+            self._delivery.write(document)
+        except (StartError, OSError) as error:
+            text = str(error) if isinstance(error, StartError) else (error.strerror or type(error).__name__)
+            self._log.warning("snapshot: none: " + text.removeprefix("snapshot: "), step="snapshot")
+            return
+        elapsed = round((time.monotonic() - began) * 1000)
+        self._log.info(f"snapshot: {len(document)} bytes to {self._delivery.place} in {elapsed} ms", step="snapshot", milliseconds=elapsed)
+
+
+def key_of(key: str, path: str, files: "Files") -> str:
+    """The key, of its setting or of its file. Raises BadSettings (78) for both, for a file that cannot be read, and for a weak key."""
+    from lyftlearn_entrypoint.snapshot.mask import weak
+
+    if not path:
+        return key
+    if key:
+        raise BadSettings("LYFTLEARN_SNAPSHOT_KEY and LYFTLEARN_SNAPSHOT_KEY_FILE are both set", "Take one away")
+    try:
+        data = files.read(path, 4096)
+        text = (data or b"").decode("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        data = None
+    if data is None:
+        raise BadSettings(
+            f"LYFTLEARN_SNAPSHOT_KEY_FILE: {files.real(path)} cannot be read as text", "Put a key there: openssl rand -hex 32"
+        )
+    if problem := weak(text):
+        raise BadSettings(f"LYFTLEARN_SNAPSHOT_KEY_FILE: {problem}", "Snapshots are compared under one key")
+    return text
