@@ -97,7 +97,8 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
     ("snapshot_key_file", "path", "", "snapshot",
      "A file that holds the key instead."),
     ("snapshot_paths", "names", "", "snapshot",
-     "More directories whose files are listed, with commas between them."),
+     "More directories whose files are listed, with commas between them: a path, or `NAME=path` to list it by that name; a pod's "
+     "`hyperparameters=/etc/hyperparameters` is compared with a job's LYFTLEARN_HYPERPARAMETERS_DIR, `credentials=` likewise."),
     ("snapshot_image", "text", "", "snapshot",
      "The image's digest, where the caller knows it: a container is not told."),
     ("deadline", "seconds", "60", "",

@@ -23,14 +23,11 @@ _OWN = PREFIX + "SNAPSHOT"  # the beginning of our settings' names, which the pr
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--to", "uri", default="", help="A path, file:///path or s3://bucket/key; by default stdout.")
 @click.option("--key-file", default="", help="File of the key, at least 32 characters; by default LYFTLEARN_SNAPSHOT_KEY.")
-@click.option("--path", "paths", multiple=True, metavar="DIR", help="A further directory whose files are listed.")
-@click.option("--secrets", multiple=True, metavar="DIR", help="Likewise, one whose files are secrets.")
+@click.option("--path", "paths", multiple=True, metavar="[NAME=]DIR", help="A directory whose files are listed, by NAME.")
 @click.option("--image", default="", help="The image's digest, where you know it.")
 @click.option("--schema", "print_schema", is_flag=True, help="Print the JSON Schema of a snapshot instead.")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def snapshot(
-    uri: str, key_file: str, paths: tuple[str, ...], secrets: tuple[str, ...], image: str, print_schema: bool, args: tuple[str, ...]
-) -> None:
+def snapshot(uri: str, key_file: str, paths: tuple[str, ...], image: str, print_schema: bool, args: tuple[str, ...]) -> None:
     """Record what a program started here would see. ARGS are its command line, `python train.py` say; it is not run.
 
     Of values (variables, arguments, contents of files, the hostname) there is a hash under your key alone, or nothing without a key.
@@ -52,8 +49,7 @@ def snapshot(
     program = locate(args[0], env.get("PATH")) if args else ""
     context = env.get(PREFIX + "CONTEXT") or detect(list(args), process.environ, files).name
     order = Order("hand", key, context, list(args), program, image)
-    order.trees = [os.path.abspath(path) for path in paths]
-    order.secret_trees = [os.path.abspath(path) for path in secrets]
+    order.look_at(list(paths), os.path.abspath)
     document = observe(order, env, process.restore)
     if not uri:
         click.echo(document.decode("ascii"), nl=False)

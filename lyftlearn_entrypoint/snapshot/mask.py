@@ -78,18 +78,21 @@ class Mask:
         return hmac.new(self._key, data, hashlib.sha256).hexdigest()[:_DIGITS]
 
 
-# Said of the program and its surroundings elsewhere in a document, in clear: never secrets.
-_PLAIN = ("USER", "LOGNAME", "LYFTLEARN_CONTEXT", "SHELL", "LANG", "LANGUAGE", "TERM", "TZ", "HOSTNAME", "SPARK_USER")
-_SUSPECT = 12  # characters from which any variable's value is looked for
+# Set by platforms and by the image, never secrets, and said of the surroundings elsewhere in a document.
+# fmt: off
+_PLAIN = (
+    "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "TZ", "HOSTNAME", "PAGER", "GIT_PAGER", "CLICOLOR", "MPLBACKEND", "SPARK_USER",
+    "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV", "LYFTLEARN_CONTEXT", "TRAINING_JOB_NAME", "DD_AGENT_HOST",
+)
+# fmt: on
+_PLAIN_BEGINNINGS = ("LC_", "SAGEMAKER_", "KUBERNETES_", "DMLC_", "NVIDIA_", "STATSD_", "DD_DOGSTATSD_", "JPY_", "PYTHON")
 
 
-def suspects(variables: "dict[str, str]", known: "Iterable[str]") -> "list[str]":
-    """The values that may stand nowhere: those of `known` names (credentials, staged variables), and of any other variable that is
-    neither a path nor said anyway."""
-    named = set(known)
-    found = [variables[name] for name in named if name in variables]
-    for name, value in variables.items():
-        pathlike = value.startswith("/") or ":/" in value
-        if len(value) >= _SUSPECT and name not in _PLAIN and not name.startswith("LC_") and not pathlike:
-            found.append(value)
-    return found
+def suspects(variables: "dict[str, str]") -> "list[str]":
+    """The values that may stand nowhere else: of any variable, but for those of platforms and for paths. Not only of credentials: a pod
+    does not know which of its variables those are, and what is hidden in one place has to be hidden in all, or snapshots differ by that."""
+    return [
+        value
+        for name, value in variables.items()
+        if name not in _PLAIN and not name.startswith(_PLAIN_BEGINNINGS) and not value.startswith("/") and ":/" not in value
+    ]

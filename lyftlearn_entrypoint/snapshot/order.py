@@ -46,8 +46,8 @@ module.main(order, status.decode("ascii", "replace"), {paper, writer}, writer)
 
 class Order:
     """What the collector cannot see for itself. `how` is `start` or `hand`; `program` is the file that exec gets, '' where no program is to
-    be run; `secrets` are names of variables that hold secrets; `trees` are directories whose files are listed, `secret_trees` those whose
-    files are secrets."""
+    be run. `trees` are directories whose files are listed, by the name under which they are, their own path or another one: what is mounted
+    at different places can be compared."""
 
     def __init__(self, how: str, key: str, context: str, argv: "list[str]", program: str, image: str = "") -> None:
         self.how = how
@@ -56,12 +56,16 @@ class Order:
         self.argv = argv
         self.program = program
         self.image = image
-        self.secrets: list[str] = []
-        self.trees: list[str] = []
+        self.trees: dict[str, str] = {}
         self.words = sorted(schema.words())
         self.modules = _sources()
         self.package = _fingerprint()
-        self.secret_trees: list[str] = []
+
+    def look_at(self, words: "list[str]", real: "Callable[[str], str]" = lambda path: path) -> None:
+        """Adds trees, each a path or NAME=path."""
+        for word in words:
+            name, equals, path = word.partition("=")
+            self.trees[name] = real(path if equals else name)
 
     def encode(self) -> bytes:
         parent = os.getppid()

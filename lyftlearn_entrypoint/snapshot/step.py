@@ -4,6 +4,7 @@ import time
 
 from lyftlearn_entrypoint.errors import BadSettings, StartError
 from lyftlearn_entrypoint.snapshot.order import SECONDS, Order, observe
+from lyftlearn_entrypoint.snapshot.tree import CREDENTIALS, HYPERPARAMETERS, SPARK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,19 +29,17 @@ class Snapshot:
             log.warning(NO_KEY, step="snapshot")
         self._delivery: Delivery = Delivery(settings["snapshot"], environ, files, settings.deadline + SECONDS)
         self._order = Order("start", self._key, context, [], "", settings["snapshot_image"])
-        trees = [settings["hyperparameters_dir"], *settings["snapshot_paths"].split(",")]
-        self._order.trees = [files.real(path.strip()) for path in trees if path.strip()]
-        if settings["credentials_dir"]:
-            self._order.secret_trees = [files.real(settings["credentials_dir"])]
+        self._order.look_at([word.strip() for word in settings["snapshot_paths"].split(",") if word.strip()], files.real)
+        for name in (HYPERPARAMETERS, CREDENTIALS):
+            if directory := settings[f"{name}_dir"]:
+                self._order.trees[name] = files.real(directory)
 
     def take(self, process: "Process", launch: "Launch", program: str) -> None:
         """Take it and hand it over. What fails is a warning: a snapshot never stops a start."""
         began = time.monotonic()
         self._order.argv, self._order.program = launch.command.argv, program
-        origins = launch.origins
-        self._order.secrets = [name for name in launch.env if origins.get(name, "").startswith(("credential", "staged"))]
         if directory := launch.env.get("SPARK_CONF_DIR"):
-            self._order.trees.append(directory)
+            self._order.trees[SPARK] = directory
         try:
             document = observe(self._order, launch.env, process.restore)
             self._delivery.write(document)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # Where platforms and the entrypoint leave configuration; the order adds what settings name.
 TREES = ("/etc/lyftlearn", "/opt/ml/input/config", "/opt/ml/config", "/opt/ml/metadata", "/etc/podinfo")
+HYPERPARAMETERS, CREDENTIALS, SPARK = "hyperparameters", "credentials", "spark"  # names of trees, wherever they lie
 _MOST = 2000  # files
 _LARGEST, _ALL = 4 << 20, 64 << 20  # bytes of a file, and of all that is read
 _SECRET = 4096  # bytes of a file whose content may be a secret by itself
@@ -18,13 +19,17 @@ _LONG = 12  # characters from which any such content is looked for elsewhere in 
 
 
 def files(around: "Around") -> "dict[str, Any]":
-    """By path. A Kubernetes volume's inner directories (`..data`) are its layout alone: they have a new name at every update."""
+    """By path, below the tree's name. A Kubernetes volume's inner directories (`..data`) are its layout alone, with a new name at every
+    update."""
     found: dict[str, Any] = {}
     left = [_ALL]
-    for top in dict.fromkeys([*TREES, *around.order["trees"], *around.order["secret_trees"]]):
-        pending = [top.rstrip("/")]
+    trees = {path: path for path in TREES} | around.order["trees"]
+    for name, top in trees.items():
+        top = top.rstrip("/")
+        pending = [top]
         while pending:
             path = pending.pop()
+            shown = name + path[len(top) :]
             if len(found) >= _MOST or around.late():
                 around.lacks(f"files: the first {len(found)}")
                 return found
@@ -32,7 +37,7 @@ def files(around: "Around") -> "dict[str, Any]":
                 mode = os.stat(path)  # through links, as a program reads
             except OSError:
                 if path != top:
-                    found[path] = {"kind": "dangling"}
+                    found[shown] = {"kind": "dangling"}
                 continue
             entry: dict[str, Any] = {"mode": f"{mode.st_mode & 0o7777:04o}", "uid": mode.st_uid, "gid": mode.st_gid}
             if stat.S_ISDIR(mode.st_mode):
@@ -41,11 +46,13 @@ def files(around: "Around") -> "dict[str, Any]":
             elif stat.S_ISREG(mode.st_mode):
                 entry["kind"] = "file"
                 entry["readable"] = os.access(path, os.R_OK)
-                closed = not mode.st_mode & stat.S_IROTH or top in around.order["secret_trees"]
-                entry["content"] = _content(around, path, mode.st_size, left, _LONG if not closed else 1)
+                closed = not mode.st_mode & stat.S_IROTH or name == CREDENTIALS
+                entry["content"] = _content(around, shown, path, mode.st_size, left, _LONG if not closed else 1)
             else:
                 entry["kind"] = "other"
-            found[path] = entry
+            if path == top and name != top:
+                entry["at"] = top
+            found[shown] = entry
     return found
 
 
@@ -62,7 +69,7 @@ def _below(path: str, entry: "dict[str, Any]") -> "list[str]":
     return [place for place in places if not (os.path.islink(place) and os.path.isdir(place))]
 
 
-def _content(around: "Around", path: str, size: int, left: "list[int]", least: int) -> "str | None":
+def _content(around: "Around", shown: str, path: str, size: int, left: "list[int]", least: int) -> "str | None":
     """The hash; None where it cannot be read. A content of at least `least` bytes may stand nowhere else in the document."""
     if size > _LARGEST or size > left[0]:
         around.lacks("files: too large to be hashed: " + path)
@@ -76,4 +83,4 @@ def _content(around: "Around", path: str, size: int, left: "list[int]", least: i
     left[0] -= len(data)
     if least <= len(data) <= _SECRET:
         around.mask.hide([data.decode("utf-8", "surrogateescape").strip()])
-    return around.mask.of("file", path, data)
+    return around.mask.of("file", shown, data)
