@@ -1,7 +1,9 @@
 """One container that was started: its log, its end, its address, and the program in it as this machine's kernel sees it."""
 
+import io
 import os
 import re
+import tarfile
 import threading
 import time
 from collections.abc import Callable
@@ -45,6 +47,18 @@ class Running:
 
     def log(self, stdout: bool = True, stderr: bool = True) -> str:
         return str(self.handle.logs(stdout=stdout, stderr=stderr).decode(errors="replace"))
+
+    def read(self, path: str) -> bytes:
+        """A file of it, also after its end. Raises CannotRun where it is not there."""
+        import docker.errors
+
+        try:
+            parts, _ = self.handle.get_archive(path)
+        except docker.errors.NotFound:
+            raise self.failed(f"no file {path}") from None
+        with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as archive:
+            file = archive.extractfile(archive.next() or "")
+            return file.read() if file else b""
 
     @property
     def started_in(self) -> "float | None":

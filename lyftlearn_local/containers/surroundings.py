@@ -21,6 +21,7 @@ _POD: "dict[str, Any]" = {
     "read_only": True,
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges"],
+    "group_add": ["1000680000"],  # fsGroup
     "tmpfs": {"/tmp": "mode=1777"},  # an emptyDir
 }
 

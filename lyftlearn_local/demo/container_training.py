@@ -1,12 +1,10 @@
 """train.py in containers: as a pod, as SageMaker's training and processing jobs, and in a notebook of Studio's JupyterLab."""
 
-import io
 import json
-import tarfile
 from typing import Any
 
 from lyftlearn_local import artifacts, container
-from lyftlearn_local.containers.running import CannotRun, Running, Watch
+from lyftlearn_local.containers.running import CannotRun, Watch
 from lyftlearn_local.containers.surroundings import CODE, STUDIO_HOME, STUDIO_USER, Surroundings
 from lyftlearn_local.demo import ways
 from lyftlearn_local.demo.compare import Seen, sha256
@@ -83,8 +81,8 @@ def as_notebook(scene: Scene, staged: "dict[str, str]") -> Seen:
     saved = around.at(STUDIO_HOME) / "screening.ipynb"
     if (saved.stat().st_uid, saved.stat().st_gid) != STUDIO_USER:
         raise CannotRun(f"the notebook belongs to {saved.stat().st_uid}:{saved.stat().st_gid} on Studio's volume")
-    model = _read(app, "/opt/ml/model/model.joblib")
-    report = json.loads(_read(app, "/opt/ml/model/report.json"))
+    model = app.read("/opt/ml/model/model.joblib")
+    report = json.loads(app.read("/opt/ml/model/report.json"))
     start = app.started_in
     code, _ = app.stop(made.grace)
     if code:
@@ -106,11 +104,3 @@ def _run(scene: Scene, name: str, around: Surroundings, model: str, beside: "dic
     user = program.user if program else ""
     printed = started.log(stderr=False)
     return Seen(report, printed, scene.counts(), started.started_in, digest, [], started.image, user, scene.environ(around.made, program))
-
-
-def _read(container: Running, path: str) -> bytes:
-    """A file of a running container."""
-    parts, _ = container.handle.get_archive(path)
-    with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as archive:
-        file = archive.extractfile(archive.next() or "")
-        return file.read() if file else b""

@@ -1,18 +1,14 @@
 """The demo with --docker: one image, in containers as each platform starts them, and what the same program saw in each."""
 
-import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from lyftlearn_local.containers.engine import PREFIX, CannotRun, Engine
-from lyftlearn_local.demo import compare, container_serving, container_training, inputs
+from lyftlearn_local.demo import compare, container_serving, container_training
 from lyftlearn_local.demo.container_scene import Scene
-from lyftlearn_local.demo.telling import Telling, stage
-from lyftlearn_local.platform import Platform
+from lyftlearn_local.demo.opening import opened
+from lyftlearn_local.demo.telling import Telling
 
-_SERVICE = "screening-training"
 _TRAINED = ["training pod", "training job", "training entrypoint", "processing job", "notebook"]
 _SERVED = ["serving pod", "endpoint", "batch transform"]
 
@@ -27,53 +23,13 @@ class InContainers:
         self.tag = tag
 
     def run(self) -> bool:
-        """True when everything was the same in each container.
+        """True when everything was the same in each container. Raises what `opened` raises; nothing is left in the engine then either."""
+        with opened(self.say, self.telling.environ, self.tag, self._fill) as made:
+            return self._compare(made.scene, made.staged, made.environment, made.hyperparameters)
 
-        Raises CannotRun, ways.Failed and what a platform's start raises; nothing is left in the engine then either.
-        """
-        if os.geteuid():
-            raise CannotRun("--docker needs root: it looks into the containers' programs, and gives them files as each platform does")
-        if "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" in self.telling.environ:
-            raise CannotRun(
-                "this machine is a container with credentials at 169.254.170.2 itself; the demo would take that address from it"
-            )
-        os.umask(0o022)  # what is mounted is read by other users; the directory around it is ours alone
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a Secret volume's files are never on a disk
-        with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=memory, ignore_cleanup_errors=True) as place:
-            directory = Path(place)
-            with Engine(self.say, directory) as engine:
-                return self._on(engine, directory)
-
-    def _on(self, engine: Engine, directory: Path) -> bool:
-        image = engine.image(self.tag)
-        labels = image.labels or {}
-        version = labels.get("org.opencontainers.image.version", "unknown")
-        revision = labels.get("org.opencontainers.image.revision", "unknown")
-        self.say(f"image {self.tag}: {image.id}, {image.attrs['Size'] / 1e6:.0f} MB, version {version}, revision {revision[:12]}")
-        code = directory / "code"
-        code.mkdir()
+    def _fill(self, code: Path) -> None:
         for name in ("train.py", "serve.py"):  # as a team's Dockerfile would copy them
             shutil.copyfile(self.examples / name, code / name)
-        environment, hyperparameters = inputs.environment(), inputs.hyperparameters()
-        try:
-            platform = Platform(self.say, host=engine.host)
-            platform.start()
-        except OSError as error:
-            raise CannotRun(
-                f"{engine.host}, the network's gateway, is no address of this machine ({error}): the engine runs elsewhere"
-            ) from None
-        try:
-            self.say(f"platform: moto, Confidant, StatsD gateway, credentials endpoint, on {engine.host} of the demo's own network alone")
-            secrets = inputs.Secrets(platform.confidant, _SERVICE)
-            search = self.telling.environ.get("PATH", "/usr/bin:/bin")
-            staged = stage(platform, {"environment": environment, "hyperparameters": hyperparameters}, search)
-            self.say(
-                f"{len(secrets.injected)} secrets in Confidant; {len(environment)} variables, {len(hyperparameters)} hyperparameters staged"
-            )
-            scene = Scene(engine, platform, secrets, _SERVICE, directory, code, self.tag, image.id, self.say)
-            return self._compare(scene, staged, environment, hyperparameters)
-        finally:
-            platform.stop()
 
     def _compare(self, scene: Scene, staged: "dict[str, str]", environment: "dict[str, str]", hyperparameters: "dict[str, Any]") -> bool:
         from sklearn.datasets import load_breast_cancer

@@ -67,6 +67,17 @@ class Jupyter:
                 raise ValueError(f"{output['ename']}: {output['evalue']}")
         return _text(outputs, "stdout"), _text(outputs, "stderr")
 
+    def terminal(self, line: str, seconds: float) -> str:
+        """Types a line into a new terminal, and `exit`; gives what was shown until its shell had gone.
+
+        Raises TimeoutError after `seconds`, ValueError where the shell does not go, OSError.
+        """
+        name = self.call("POST", "/api/terminals", {})["name"]
+        try:
+            return asyncio.run(asyncio.wait_for(self._type(f"/terminals/websocket/{name}", line + "; exit\r"), seconds))
+        except asyncio.TimeoutError:
+            raise TimeoutError(f"no end of the terminal within {seconds:g} s") from None
+
     def _token(self) -> str:
         for _ in range(2):
             for cookie in self._cookies:
@@ -80,15 +91,33 @@ class Jupyter:
         document = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
         self.call("PUT", f"/api/contents/{name}", {"type": "notebook", "format": "json", "content": document})
 
-    async def _execute(self, session: "dict[str, Any]", cells: "list[dict[str, Any]]") -> None:
+    async def _connect(self, path: str) -> "WebSocketClientConnection":
         from tornado.httpclient import HTTPRequest
         from tornado.websocket import websocket_connect
 
-        me = uuid.uuid4().hex
-        address = f"ws{self.url.removeprefix('http')}/api/kernels/{session['kernel']['id']}/channels?session_id={me}"
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self._cookies)
         origin = "/".join(self.url.split("/")[:3])
-        channel = await websocket_connect(HTTPRequest(address, headers={"Cookie": cookies, "Origin": origin}))
+        address = f"ws{self.url.removeprefix('http')}{path}"
+        return await websocket_connect(HTTPRequest(address, headers={"Cookie": cookies, "Origin": origin}))
+
+    async def _type(self, path: str, line: str) -> str:
+        """The terminal's messages: lists of a word and its values (terminado, "Websocket protocol")."""
+        channel, shown = await self._connect(path), ""
+        try:
+            await channel.write_message(json.dumps(["stdin", line]))
+            while (received := await channel.read_message()) is not None:
+                word, *values = json.loads(received)
+                if word == "disconnect":
+                    return shown
+                if word == "stdout":
+                    shown += values[0]
+        finally:
+            channel.close()
+        raise ValueError(f"the terminal's channel was closed; it had shown {shown[-300:]!r}")
+
+    async def _execute(self, session: "dict[str, Any]", cells: "list[dict[str, Any]]") -> None:
+        me = uuid.uuid4().hex
+        channel = await self._connect(f"/api/kernels/{session['kernel']['id']}/channels?session_id={me}")
         try:
             for number, cell in enumerate(cells, 1):
                 cell["execution_count"] = number

@@ -1,0 +1,21 @@
+# canary: what is done at the end: atexit, threads that are waited for, finally, buffers that are flushed
+import atexit
+import sys
+import threading
+import time
+
+atexit.register(print, "atexit: first registered, last run")
+atexit.register(lambda: print("atexit: second"))
+
+
+def late():
+    time.sleep(0.2)
+    print("the thread ends")
+
+
+threading.Thread(target=late).start()
+sys.stdout.write("no line feed")
+try:
+    sys.exit(5)
+finally:
+    print(" finally")
