@@ -39,7 +39,7 @@ def main() -> int:
                     print(f"---- {name} in {place}: {stream}\n{text.rstrip()}")
     different = 0
     for program in programs:
-        told = seen.differences(program.name)
+        told = seen.differences(program)
         different += bool(told)
         print("\n".join(told) if told else f"{program.name}: the same in each place")
     telling.say(f"{len(programs) - different} of {len(programs)} programs are the same in each place")

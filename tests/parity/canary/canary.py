@@ -12,6 +12,8 @@ from tests.parity.canary.contract import Output, Rule
 from tests.parity.canary.places import KERNEL, OWN, PLACES, POD, TERMINAL, TOGETHER, Places
 from tests.parity.canary.programs import DIRECTORY, Program
 
+_LAST = 10  # lines of what the pod said on stderr
+
 Alter = Callable[[str, Container], None]
 
 
@@ -22,14 +24,19 @@ class Seen:
         self.outputs = outputs
         self._rules = rules
 
-    def differences(self, program: str) -> "list[str]":
-        """In what a program's output differs from the pod's, with the places; none where the contract says it all."""
-        pod = self.outputs[POD][program]
-        told = []
+    def differences(self, program: Program) -> "list[str]":
+        """In what a program's output differs from the pod's, with the places; none where the contract says it all.
+
+        The pod's own is looked at too: a program that fails there as everywhere shows nothing.
+        """
+        pod, told = self.outputs[POD][program.name], []
+        if pod["code"] != str(program.code):
+            told = [f"{program.name} in the pod: exit code {pod['code']}, and not {program.code}"]
+            told += ["    " + line for line in pod.get("stderr", "").splitlines()[-_LAST:]]
         for place, outputs in self.outputs.items():
-            if place != POD and program in outputs:
-                lines = contract.differences(place, pod, outputs[program], self._rules.get(program, []))
-                told += [f"{program} in {place}:", *("    " + line for line in lines)] if lines else []
+            if place != POD and program.name in outputs:
+                lines = contract.differences(place, pod, outputs[program.name], self._rules.get(program.name, []))
+                told += [f"{program.name} in {place}:", *("    " + line for line in lines)] if lines else []
         return told
 
 
@@ -51,7 +58,7 @@ def see(made: Opened, programs: "list[Program]", wanted: "tuple[str, ...]" = PLA
     sharing, alone = [one for one in programs if not one.own], [one for one in programs if one.own]
     outputs: dict[str, dict[str, Output]] = {place: {} for place in PLACES if place in wanted or place == POD}
     if sharing:
-        for place in outputs.keys() & set(TOGETHER) - {KERNEL, TERMINAL}:
+        for place in [place for place in TOGETHER if place in outputs and place not in (KERNEL, TERMINAL)]:
             outputs[place].update(running.together(places, place, sharing))
         if {KERNEL, TERMINAL} <= outputs.keys():
             for place, seen in running.in_studio(places, sharing).items():
@@ -59,6 +66,7 @@ def see(made: Opened, programs: "list[Program]", wanted: "tuple[str, ...]" = PLA
         else:
             for place in outputs.keys() & {KERNEL, TERMINAL}:
                 outputs[place].update(running.together(places, place, sharing))
-    for place, seen in running.of_their_own(places, [(place, one) for one in alone for place in OWN if place in outputs]).items():
+    todo = [(place, one) for one in alone for place in OWN if place in outputs and place != one.not_in]
+    for place, seen in running.of_their_own(places, todo).items():
         outputs[place].update(seen)
     return Seen({place: seen for place, seen in outputs.items() if seen}, contract.load(PLACES))

@@ -70,6 +70,8 @@ class Places:
         word = {"training": "train", "processing": ""}.get(place, "serve")
         if word:
             more[f"LYFTLEARN_{word.upper()}_COMMAND"] = shlex.join(words)
+        elif not all(words) or "\n" in "".join(words):  # ContainerArguments take no such word, a variable does
+            more["LYFTLEARN_COMMAND"], words = shlex.join(words), []
         passed = self.scene.passed(self._opened.staged, [word] if word else words, **more)
         if not word:
             passed.entrypoint, passed.outputs = ["lyftlearn-entrypoint"], [_OUTPUT]

@@ -4,8 +4,10 @@
     # images: base dl             images/NAME to run it in; default base
     # start: own                  a container of its own, not one shared with others
     # args: ["--name", "two words", ""]      its arguments, a JSON list
+    # code: 3                     its exit code, as a shell shows it; default 0
     # stop: READY                 SIGTERM to the container once it has printed that line (start: own)
     # left: checkpoint.json       a file in MODEL_DIR that is compared when all is over (start: own)
+    # not in: studio: the reason  a place that cannot start it so, whatever is done (start: own)
     # cpus: 1                     a limit of the container (start: own); so is `memory: 512m`
 """
 
@@ -16,8 +18,8 @@ from pathlib import Path
 DIRECTORY = Path(__file__).resolve().parents[1] / "programs"
 IMAGES = ("base", "distributed", "dl")
 _INTERPRETERS = {".py": "python", ".sh": "bash"}
-_KEYS = {"canary", "images", "start", "args", "stop", "left", "cpus", "memory"}
-_OF_ITS_OWN = {"stop", "left", "cpus", "memory"}
+_KEYS = {"canary", "images", "start", "args", "code", "stop", "left", "not in", "cpus", "memory"}
+_OF_ITS_OWN = {"stop", "left", "not in", "cpus", "memory"}
 
 
 class Unreadable(Exception):
@@ -26,15 +28,17 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """`name` is the file's. `limits` are options of Docker's SDK. `stop` and `left` are '' where there is none."""
+    """`name` is the file's. `limits` are options of Docker's SDK. `stop`, `left` and `not_in` are '' where there is none."""
 
     name: str
     about: str
     images: "tuple[str, ...]" = ("base",)
     own: bool = False
     args: "tuple[str, ...]" = ()
+    code: int = 0
     stop: str = ""
     left: str = ""
+    not_in: str = ""
     limits: "dict[str, object]" = field(default_factory=dict, hash=False)
 
     def words(self, directory: str) -> "list[str]":
@@ -60,7 +64,11 @@ def read(path: Path) -> Program:
     if "memory" in said:
         limits["mem_limit"] = said["memory"]
     args = tuple(json.loads(said.get("args", "[]")))
-    return Program(path.name, said["canary"], images, own, args, said.get("stop", ""), said.get("left", ""), limits)
+    code, stop, left = int(said.get("code", "0")), said.get("stop", ""), said.get("left", "")
+    not_in, _, why = said.get("not in", "").partition(": ")
+    if not_in and not why:
+        raise Unreadable(f"{path.name}: not in: a place, a colon and the reason")
+    return Program(path.name, said["canary"], images, own, args, code, stop, left, not_in, limits)
 
 
 def load(directory: Path = DIRECTORY) -> "list[Program]":

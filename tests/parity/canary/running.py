@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import shlex
 import tarfile
 import time
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def together(places: Places, place: str, programs: "list[Program]") -> Outputs:
     if place in (KERNEL, TERMINAL):
         return _in_studio(places, (place,), names)[place]
     archive = f"{'/opt/ml/output' if place != POD else model(POD)}/canary.tar"
-    around = places.surround(place, f"canary {place}", ["sh", f"{CODE}/{RUNNER}", archive])
+    around = places.surround(place, f"canary {place}", ["bash", f"{CODE}/{RUNNER}", archive])
     _write_list(places, names)
     with _network(places, place) as beside:
         running = places.scene.start(f"canary {place}", around, beside)
@@ -57,12 +58,12 @@ def _in_studio(places: Places, wanted: "tuple[str, ...]", names: "list[str]") ->
         app.until(jupyter.healthy, "answer to GET /jupyterlab/default/api/status", HEALTHY_SECONDS)
         for place in wanted:
             archive = f"{STUDIO_HOME}/{place}.tar"
-            line = f"sh {CODE}/{RUNNER} {archive}"
+            words = ["bash", f"{CODE}/{RUNNER}", archive]
             try:
                 if place == KERNEL:
-                    jupyter.run("canary.ipynb", ["!" + line], _SECONDS)
+                    jupyter.run("canary.ipynb", [f"import subprocess\nsubprocess.run({words}, check=True)"], _SECONDS)
                 else:
-                    jupyter.terminal(line, _SECONDS)
+                    jupyter.terminal(shlex.join(words), _SECONDS)
             except (OSError, ValueError) as error:
                 raise app.failed(f"{place}: {error}") from None
             found[place] = _with_counts(places, _unpack(app.read(archive), names))

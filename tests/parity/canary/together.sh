@@ -1,6 +1,7 @@
-#!/bin/sh
+#!/bin/bash
 # Runs programs in the container that this is started in, two at once, each a process of its own with nothing on stdin, and packs what each
 # wrote and its exit code into one archive. Their names are in the file `together.list` beside this one.     together.sh ARCHIVE
+# Not for sh: dash takes variables away whose names a shell cannot hold.
 set -u
 here=${0%/*}
 if [ "$1" = --one ]; then
@@ -15,6 +16,6 @@ if [ "$1" = --one ]; then
 fi
 archive=$1
 work=$(mktemp -d)
-xargs -a "$here/together.list" -P 2 -n 1 sh "$0" --one "$work"
+xargs -a "$here/together.list" -P 2 -n 1 bash "$0" --one "$work"
 tar -C "$work" -cf "$archive.part" . && mv "$archive.part" "$archive"
 rm -r "$work"

@@ -1,6 +1,6 @@
-# canary: arguments with quotes, blanks, line feeds, and empty ones
+# canary: arguments with quotes, blanks and what a shell would take for its own
 # start: own
-# args: ["--name", "two words", "", "it's", "say \"hi\"", "a\nb\tc", "$HOME", "*", "back\\slash", "--", "-x", "ünï", "a;b|c&d", " "]
+# args: ["--name", "two words", "it's", "say \"hi\"", "a\tb", "$HOME", "*", "back\\slash", "--", "-x", "ünï", "a;b|c&d", "$(id)"]
 import sys
 
 for word in sys.argv[1:]:

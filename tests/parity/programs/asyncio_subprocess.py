@@ -19,7 +19,7 @@ async def echo(reader, writer):
 
 async def main():
     print(await asyncio.gather(*(run(n) for n in range(5))))
-    server = await asyncio.start_server(echo, "localhost", 0)
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
     writer.write(b"hello\n")
     print(await reader.readline())

@@ -1,4 +1,5 @@
 # canary: what is done at the end: atexit, threads that are waited for, finally, buffers that are flushed
+# code: 5
 import atexit
 import sys
 import threading

@@ -1,5 +1,6 @@
 # canary: an exception that nobody catches: traceback on stderr, exit code 1
 # start: own
+# code: 1
 import pandas as pd
 
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # canary: wrappers that become one another, as service scripts do: the process stays, so do directory and variables
+# code: 7
 cd /usr/share || exit 1
 export STEP=1 WANTED=$$
 exec sh -c '

@@ -1,5 +1,6 @@
 # canary: an exit code with a meaning
 # start: own
+# code: 3
 import sys
 
 print("no new data")

@@ -1,5 +1,6 @@
 # canary: a program that is killed, as one that is out of memory
 # start: own
+# code: 137
 import os
 import signal
 

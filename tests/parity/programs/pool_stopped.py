@@ -1,6 +1,7 @@
 # canary: a master with workers that are forked: SIGTERM comes to the master, which ends the workers and says so
 # start: own
 # stop: 3 workers
+# code: 9
 import os
 import signal
 import sys
