@@ -4,13 +4,16 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lyftlearn_local.container import Container
 from lyftlearn_local.demo.opening import Opened, opened
 from tests.parity.canary import contract, running
-from tests.parity.canary.contract import Output, Rule
 from tests.parity.canary.places import KERNEL, OWN, PLACES, POD, TERMINAL, TOGETHER, Places
 from tests.parity.canary.programs import DIRECTORY, Program
+
+if TYPE_CHECKING:
+    from tests.parity.canary.contract import Output, Rule
 
 _LAST = 10  # lines of what the pod said on stderr
 

@@ -1,14 +1,14 @@
 """A canary: one of the users' programs, and what its first lines say of how it is run (docs/canary.md).
 
-    # canary: what it is, for people
-    # images: base dl             images/NAME to run it in; default base
-    # start: own                  a container of its own, not one shared with others
-    # args: ["--name", "two words", ""]      its arguments, a JSON list
-    # code: 3                     its exit code, as a shell shows it; default 0
-    # stop: READY                 SIGTERM to the container once it has printed that line (start: own)
-    # left: checkpoint.json       a file in MODEL_DIR that is compared when all is over (start: own)
-    # not in: studio: the reason  a place that cannot start it so, whatever is done (start: own)
-    # cpus: 1                     a limit of the container (start: own); so is `memory: 512m`
+# canary: what it is, for people
+# images: base dl             images/NAME to run it in; default base
+# start: own                  a container of its own, not one shared with others
+# args: ["--name", "two words", ""]      its arguments, a JSON list
+# code: 3                     its exit code, as a shell shows it; default 0
+# stop: READY                 SIGTERM to the container once it has printed that line (start: own)
+# left: checkpoint.json       a file in MODEL_DIR that is compared when all is over (start: own)
+# not in: studio: the reason  a place that cannot start it so, whatever is done (start: own)
+# cpus: 1                     a limit of the container (start: own); so is `memory: 512m`
 """
 
 import json

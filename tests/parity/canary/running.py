@@ -6,16 +6,18 @@ import io
 import shlex
 import tarfile
 import time
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lyftlearn_local.containers.running import CannotRun, Running
+from lyftlearn_local.containers.running import CannotRun
 from lyftlearn_local.containers.surroundings import CODE, STUDIO_HOME
 from lyftlearn_local.demo.container_scene import HEALTHY_SECONDS
 from lyftlearn_local.demo.jupyter import Jupyter
 from tests.parity.canary.contract import Output
 from tests.parity.canary.places import KERNEL, POD, STUDIO, TERMINAL, Places, model
 from tests.parity.canary.programs import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RUNNER, LIST = "together.sh", "together.list"
 _SECONDS, _GRACE = 600.0, 10.0

@@ -16,6 +16,6 @@ if [ "$1" = --one ]; then
 fi
 archive=$1
 work=$(mktemp -d)
-xargs -a "$here/together.list" -P 2 -n 1 bash "$0" --one "$work"
+xargs -a "$here/together.list" -P 2 -n 1 bash "$0" --one "$work" </dev/null
 tar -C "$work" -cf "$archive.part" . && mv "$archive.part" "$archive"
 rm -r "$work"

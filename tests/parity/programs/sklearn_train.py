@@ -12,10 +12,10 @@ from sklearn.preprocessing import StandardScaler
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=7)
-search = GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__C": [0.1, 1.0]}, cv=3, n_jobs=2)
+search = GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__C": [0.1, 1.0]}, cv=2, n_jobs=2)
 search.fit(X_train, y_train)
 print(search.best_params_, round(search.score(X_test, y_test), 6))
-forest = RandomForestClassifier(20, random_state=7, n_jobs=2).fit(X_train, y_train)
+forest = RandomForestClassifier(10, random_state=7, n_jobs=2).fit(X_train, y_train)
 print("forest", round(forest.score(X_test, y_test), 6))
 with tempfile.TemporaryDirectory() as directory:
     path = os.path.join(directory, "model.joblib")
