@@ -54,6 +54,16 @@ def test_a_rule_that_is_not_needed_is_told() -> None:
     ]
 
 
+def test_what_is_never_twice_the_same_is_left_out_on_both_sides() -> None:
+    times = Rule(("training",), "stderr", "", "", "a clock", r"^\d\d:\d\d ")
+    pod, there = out("", stderr="10:07 a\n10:08 b\n"), out("", stderr="11:00 a\n11:01 b\n")
+    assert differences("training", pod, there, [times]) == []
+    assert "+c" in differences("training", pod, out("", stderr="11:00 a\n11:01 c\n"), [times])
+    assert differences("training", out(""), out(""), [times]) == [
+        "stale: nothing in the pod's stderr is like ^\\d\\d:\\d\\d , of which the contract says: a clock"
+    ]
+
+
 def test_a_long_difference_is_cut() -> None:
     lines = differences("training", out("a\n" * 500), out("b\n" * 500), [])
     assert len(lines) == 40
@@ -87,6 +97,8 @@ def test_differences_name_their_places() -> None:
         ("it.py: [{in: training, pod: a, there: b, why: c}]", "a rule has in"),
         ("it.py: [{in: [training], there: b, why: c}]", "a rule has in"),
         ("it.py: [{in: [training], pod: a, there: b, why: c, since: d}]", "a rule has in"),
+        ("it.py: [{mask: a}]", "or mask and why"),
+        ("it.py: [{in: [training], mask: a, why: c}]", "or mask and why"),
         ("it.py: [{in: [moon], pod: a, there: b, why: c}]", "in: some of pod, training, studio"),
         ("it.py: [{in: [training], stream: out, pod: a, there: b, why: c}]", "stream: one of stdout"),
     ],

@@ -1,4 +1,4 @@
-"""`python -m tests.parity.canary [--image TAG] [--in PLACE]... [--show] [PROGRAM...]`: exit code 1 when anything differs (docs/canary.md)."""
+"""`python -m tests.parity.canary [OPTIONS] [PROGRAM...]`: exit code 1 when anything differs (docs/canary.md)."""
 
 import argparse
 import os

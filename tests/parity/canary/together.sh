@@ -10,7 +10,7 @@ if [ "$1" = --one ]; then
     *.py) set -- python "$here/$3" ;;
     *) set -- bash "$here/$3" ;;
     esac
-    timeout --foreground 200 "$@" >"$into.stdout" 2>"$into.stderr"
+    timeout --foreground 600 "$@" >"$into.stdout" 2>"$into.stderr"
     echo "$?" >"$into.code"
     exit 0
 fi

@@ -12,10 +12,11 @@ with tempfile.TemporaryFile("w+") as file:
     os.kill(os.getpid(), signal.SIGUSR1)
     time.sleep(0.05)
     faulthandler.dump_traceback_later(0.05, file=file)
-    time.sleep(0.5)
+    told, end = "", time.monotonic() + 60
+    while "Timeout" not in told and time.monotonic() < end:
+        time.sleep(0.05)
+        told = os.pread(file.fileno(), 10_000, 0).decode()
     faulthandler.cancel_dump_traceback_later()
-    file.seek(0)
-    told = file.read()
     print("Current thread" in told or "Stack" in told, "Timeout" in told, "faults.py" in told)
 code = "import faulthandler, ctypes; faulthandler.enable(); ctypes.string_at(0)"
 done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tempfile.gettempdir())

@@ -6,7 +6,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType
 
-spark = SparkSession.builder.appName("canary").config("spark.sql.shuffle.partitions", "2").getOrCreate()
+spark = SparkSession.builder.appName("canary").config("spark.sql.shuffle.partitions", "2").config("spark.ui.showConsoleProgress", "false").getOrCreate()
 table = spark.range(1000).withColumn("group", F.col("id") % 3)
 print(table.groupBy("group").agg(F.sum("id").alias("total")).orderBy("group").collect())
 square = F.udf(lambda x: x * x, LongType())
