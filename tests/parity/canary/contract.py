@@ -11,8 +11,8 @@ r"""Which differences from the pod are meant, and why: contract.yaml, one list f
         mask: '^\d\d:\d\d '           a regular expression, for what is never twice the same: left out of the pod's output and of all others
         why: the reason
 
-A rule of the first kind says both sides: what the pod says is replaced by what that place says, and the result must be equal, every byte of it. A rule
-that the pod's output no longer needs, or that no place does, is stale, and that is a failure too.
+A rule of the first kind says both sides: what the pod says is replaced by what that place says, and the result must be equal, every byte
+of it. A rule that the pod's output no longer needs, or that no place does, is stale, and that is a failure too.
 """
 
 import difflib
@@ -36,7 +36,7 @@ class BadContract(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """In `places`, the pod's text `pod` of a stream is `there`, because of `why`; or `mask` is left out of the stream, '' where it is not."""
+    """In `places`, the pod's text `pod` of a stream is `there`, because of `why`; or `mask`, where not '', is left out of the stream."""
 
     places: "tuple[str, ...]"
     stream: str
