@@ -22,7 +22,7 @@ _POD: "dict[str, Any]" = {
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges"],
     "group_add": ["1000680000"],  # fsGroup
-    "tmpfs": {"/tmp": "mode=1777"},  # an emptyDir
+    "tmpfs": {"/tmp": "mode=1777,exec"},  # an emptyDir, from which programs run
 }
 
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lyftlearn_local.demo.places import OWN, POD, TOGETHER
 from tests.images.conftest import tag
 from tests.parity.canary import canary
-from tests.parity.canary.places import OWN, POD, TOGETHER
 from tests.parity.canary.programs import Program, load
 
 if TYPE_CHECKING:

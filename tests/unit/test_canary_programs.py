@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lyftlearn_local.demo.places import PLACES
 from tests.parity.canary.contract import load as load_contract
-from tests.parity.canary.places import PLACES
 from tests.parity.canary.programs import Program, Unreadable, load, read
 
 

@@ -30,7 +30,7 @@ def test_a_pod_has_no_right_that_it_does_not_need(tmp_path: Path) -> None:
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
-        "tmpfs": {"/tmp": "mode=1777"},
+        "tmpfs": {"/tmp": "mode=1777,exec"},
     }
     assert {bind["bind"]: bind["mode"] for bind in options["volumes"].values()} == {
         CODE: "ro",

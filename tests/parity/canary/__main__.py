@@ -7,10 +7,10 @@ import sys
 from lyftlearn_local.children import DidNotStart
 from lyftlearn_local.confidant.venv import CannotBuild
 from lyftlearn_local.containers.running import CannotRun
+from lyftlearn_local.demo.places import PLACES
 from lyftlearn_local.demo.telling import Telling
 from lyftlearn_local.demo.ways import Failed
 from tests.parity.canary import canary
-from tests.parity.canary.places import PLACES
 from tests.parity.canary.programs import IMAGES, load
 
 

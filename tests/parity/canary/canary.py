@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_local.container import Container
 from lyftlearn_local.demo.opening import Opened, opened
+from lyftlearn_local.demo.places import KERNEL, OWN, PLACES, POD, TERMINAL, TOGETHER, Places
 from tests.parity.canary import contract, running
-from tests.parity.canary.places import KERNEL, OWN, PLACES, POD, TERMINAL, TOGETHER, Places
 from tests.parity.canary.programs import DIRECTORY, Program
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from lyftlearn_local.containers.running import CannotRun
 from lyftlearn_local.containers.surroundings import CODE, STUDIO_HOME
 from lyftlearn_local.demo.container_scene import HEALTHY_SECONDS
 from lyftlearn_local.demo.jupyter import Jupyter
+from lyftlearn_local.demo.places import KERNEL, POD, STUDIO, TERMINAL, Places, model
 from tests.parity.canary.contract import Output
-from tests.parity.canary.places import KERNEL, POD, STUDIO, TERMINAL, Places, model
 from tests.parity.canary.programs import Program
 
 if TYPE_CHECKING:
