@@ -306,3 +306,29 @@ def test_by_hand_what_is_wrong_is_said(words: "list[str]", code: int, says: str)
     assert done.returncode == code, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_two_starts_compared(starter: "Starter", tmp_path: Path) -> None:
+    """The same start twice is the same; another value, directory or mask is told, and only that."""
+    work = tmp_path / "work"
+    work.mkdir()
+    starts: list[tuple[str, str, dict[str, Any]]] = [
+        ("one", "4711", {}),
+        ("two", "4711", {}),
+        ("other", "4712", {"cwd": work, "preexec_fn": lambda: os.umask(0o077)}),
+    ]
+    for name, pin, how in starts:
+        done = starter.run("true", env={"PIN": pin, **on(tmp_path / f"{name}.json")}, **how)
+        assert done.returncode == 0, done.stderr
+
+    def told(second: str) -> "set[str]":
+        words = operator("parity", "--json", str(tmp_path / "one.json"), str(tmp_path / f"{second}.json"))
+        done = subprocess.run(words, capture_output=True, check=False, text=True)
+        document = json.loads(done.stdout)
+        paths = {difference["path"] for difference in document["differences"]}
+        assert done.returncode == (1 if paths else 0)
+        return {path for path in paths if not path.startswith(("listening", "network.interfaces"))}  # others' on this machine
+
+    assert told("two") == set()
+    about = {"program.cwd"} | {path for path in told("other") if path.startswith("directories[working directory]")}
+    assert told("other") == about | {"variables[PIN]", "process.umask"}
