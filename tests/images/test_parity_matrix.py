@@ -48,7 +48,7 @@ def test_no_program_can_tell(name: str, tmp_path: Path, client: Any) -> None:
     first = done.stdout.splitlines()[0]
     assert first.startswith("pod and training, processing, transform, endpoint, studio: ")
     assert first.endswith(" explained, 0 not explained")
-    assert "<h1>No program can tell</h1>" in (out / "index.html").read_text(encoding="utf-8")
+    assert "<h1>Every difference is explained</h1>" in (out / "index.html").read_text(encoding="utf-8")
 
     digest = client.images.get(tag(name)).id
     values = [value for value in inputs.environment().values() if len(value) > 10]

@@ -31,7 +31,7 @@
     }
     if (!searching) opened = new Map();
     document.getElementById("nothing").hidden = shown > 0;
-    count.value = searching || where ? `${shown} found` : `${rows.length} facts`;
+    count.value = searching || where ? `${shown} found` : `${rows.length} rows`;
   };
   search.addEventListener("input", apply);
   place.addEventListener("change", apply);

@@ -42,9 +42,12 @@ def render(comparison: Comparison, strict: bool = False, title: str = "Parity") 
 def _head(comparison: Comparison, strict: bool, title: str) -> str:
     good = comparison.good(strict)
     count = len(comparison.unexplained)
-    said = (
-        "No program can tell" if good else f"{count} difference{'s' * (count != 1)} nobody explains" if count else "Explanations are stale"
-    )
+    if count:
+        said = f"{count} difference{'s' * (count != 1)} nobody explains"
+    elif not good:
+        said = "Explanations are stale"
+    else:
+        said = "Every difference is explained" if comparison.differences else "No difference"
     first, *others = comparison.snapshots
     told = "".join(f"<li><b>{escape(s.label)}</b> {escape(s.context)} <time>{escape(s.taken)}</time></li>" for s in [first, *others])
     names = '<p class="note">Names alone: no value was compared.</p>' if comparison.names_only else ""
