@@ -16,6 +16,7 @@ from lyftlearn_entrypoint.settings_table import PREFIX
 from lyftlearn_entrypoint.snapshot import deliver, mask, schema
 from lyftlearn_entrypoint.snapshot.order import Order, observe
 from lyftlearn_entrypoint.snapshot.step import NO_KEY, key_of
+from lyftlearn_entrypoint.snapshot.tree import SPARK
 
 _OWN = PREFIX + "SNAPSHOT"  # the beginning of our settings' names, which the program does not see
 
@@ -49,6 +50,8 @@ def snapshot(uri: str, key_file: str, paths: tuple[str, ...], image: str, print_
     program = locate(args[0], env.get("PATH")) if args else ""
     context = env.get(PREFIX + "CONTEXT") or detect(list(args), process.environ, files).name
     order = Order("hand", key, context, list(args), program, image)
+    if directory := env.get("SPARK_CONF_DIR"):
+        order.trees[SPARK] = directory
     order.look_at(list(paths), os.path.abspath)
     document = observe(order, env, process.restore)
     if not uri:
