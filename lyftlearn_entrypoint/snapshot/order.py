@@ -107,7 +107,11 @@ def observe(order: Order, env: "dict[str, str]", restore: "Callable[[], None]") 
         except OSError:
             pass
     if not data.endswith(b"}\n"):
-        raise StartError("snapshot: the collector ended without a document: " + _said(data), "It runs as the program's user")
+        raise StartError(
+            "snapshot: the collector ended without a document: " + _said(data),
+            "It runs as the program's user, with its variables",
+            finding="LL1102",
+        )
     return data
 
 
@@ -138,13 +142,17 @@ def _read(reader: int, end: float) -> bytes:
     while size <= LIMIT:
         ready, _, _ = select.select([reader], [], [], max(0.0, end - time.monotonic()))
         if not ready:
-            raise Unavailable(f"snapshot: no document within {SECONDS:g} s", "Something that it reads hangs, a mount say; start without it")
+            raise Unavailable(
+                f"snapshot: no document within {SECONDS:g} s",
+                "Something that it reads hangs, a mount say; start without it",
+                finding="LL1101",
+            )
         part = os.read(reader, 1 << 20)
         if not part:
             return b"".join(parts)
         parts.append(part)
         size += len(part)
-    raise StartError(f"snapshot: the document has over {LIMIT} bytes")
+    raise StartError(f"snapshot: the document has over {LIMIT} bytes", finding="LL1103")
 
 
 def _said(data: bytes) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.process import Process
     from lyftlearn_entrypoint.settings import Settings
 
-NO_KEY = "snapshot: there is no key (LYFTLEARN_SNAPSHOT_KEY), so values are left out and only names can be compared"
+NO_KEY = "snapshot: there is no key (LYFTLEARN_SNAPSHOT_KEY), so values are left out and only names can be compared [LL1108]"
 
 
 class Snapshot:
@@ -45,6 +45,7 @@ class Snapshot:
             self._delivery.write(document)
         except (StartError, OSError) as error:
             text = str(error) if isinstance(error, StartError) else (error.strerror or type(error).__name__)
+            text = text if text.endswith("]") else text + " [LL1107]"
             self._log.warning("snapshot: none: " + text.removeprefix("snapshot: "), step="snapshot")
             return
         elapsed = round((time.monotonic() - began) * 1000)
@@ -58,7 +59,7 @@ def key_of(key: str, path: str, files: "Files") -> str:
     if not path:
         return key
     if key:
-        raise BadSettings("LYFTLEARN_SNAPSHOT_KEY and LYFTLEARN_SNAPSHOT_KEY_FILE are both set", "Take one away")
+        raise BadSettings("LYFTLEARN_SNAPSHOT_KEY and LYFTLEARN_SNAPSHOT_KEY_FILE are both set", "Take one away", finding="LL1104")
     try:
         data = files.read(path, 4096)
         text = (data or b"").decode("ascii").strip()
@@ -66,8 +67,10 @@ def key_of(key: str, path: str, files: "Files") -> str:
         data = None
     if data is None:
         raise BadSettings(
-            f"LYFTLEARN_SNAPSHOT_KEY_FILE: {files.real(path)} cannot be read as text", "Put a key there: openssl rand -hex 32"
+            f"LYFTLEARN_SNAPSHOT_KEY_FILE: {files.real(path)} cannot be read as text",
+            "Put a key there: openssl rand -hex 32",
+            finding="LL1105",
         )
     if problem := weak(text):
-        raise BadSettings(f"LYFTLEARN_SNAPSHOT_KEY_FILE: {problem}", "Snapshots are compared under one key")
+        raise BadSettings(f"LYFTLEARN_SNAPSHOT_KEY_FILE: {problem}", "Snapshots are compared under one key", finding="LL1106")
     return text

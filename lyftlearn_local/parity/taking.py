@@ -98,7 +98,7 @@ class Taking:
     def _heard(self, running: Running) -> None:
         """A snapshot never stops a start, so its warnings are ours to find."""
         for line in running.log(stdout=False).splitlines():
-            if "entrypoint: warning" in line:
+            if "entrypoint: warning: snapshot" in line:
                 raise running.failed(line)
 
 
