@@ -4,10 +4,12 @@ Nothing of the user's is imported: an interpreter is asked for its version alone
 name of its metadata directory.
 """
 
+import functools
 import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 
 TYPE_CHECKING = False
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST = 5000  # packages
 _STATUS = "/var/lib/dpkg/status"
-_SECONDS = 10
+_SECONDS = 5
 _DEFAULT_PATH = "/bin:/usr/bin"  # confstr(_CS_PATH)
 _METADATA = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._]*?)-(?P<version>[^-]+)(-py[0-9.]+)?\.(dist|egg)-info$")
 _ASK = "import sys; print('.'.join(map(str, sys.version_info[:3])), sys.implementation.name, sys.base_prefix)"
@@ -130,15 +132,24 @@ def _which(around: "Around", name: str) -> str:
     return ""
 
 
+@functools.cache
 def _answer(program: str) -> "list[str] | None":
     """Version, implementation and prefix, said by the interpreter itself: isolated, so that nothing of the user's runs."""
+    command = [program, "-I", "-S", "-c", _ASK]
     try:
-        command = [program, "-I", "-S", "-c", _ASK]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL, env={}, check=False)
-    except (OSError, subprocess.SubprocessError):
+        # A group of its own: a wrapper that hangs may have children, which hold the pipe.
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, start_new_session=True
+        ) as asked:
+            try:
+                said = asked.communicate(timeout=_SECONDS)[0]
+            except subprocess.TimeoutExpired:
+                os.killpg(asked.pid, signal.SIGKILL)
+                return None
+    except OSError:
         return None
-    words = done.stdout.strip().split(" ", 2)
-    return words if done.returncode == 0 and len(words) == 3 else None
+    words = said.decode("utf-8", "replace").strip().split(" ", 2)
+    return words if asked.returncode == 0 and len(words) == 3 else None
 
 
 def _environment(program: str) -> "str | None":

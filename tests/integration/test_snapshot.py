@@ -214,6 +214,20 @@ def test_a_pipe_among_the_files_is_not_waited_for(starter: "Starter", tmp_path: 
     assert found == {"conf": "directory", "pipe": "other", "gone": "dangling"}
 
 
+def test_an_interpreter_that_hangs_is_not_waited_for_long(starter: "Starter", tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin/python"
+    python.write_text("#!/bin/sh\nsleep 600 & sleep 600\n")
+    python.chmod(0o755)
+    place = tmp_path / "snapshot.json"
+    done = starter.run("true", env=on(place, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}"))
+    assert done.returncode == 0, done.stderr
+    found = read(place)["facts"]["python"]
+    assert found["python"]["file"] == str(python)
+    assert found["python"]["version"] is None
+    assert found["python3"]["version"]
+
+
 def test_a_configmap_is_the_same_after_its_next_update(starter: "Starter", tmp_path: Path) -> None:
     seen = []
     for number, stamp in enumerate(("..2026_01_01", "..2026_02_02")):

@@ -243,6 +243,10 @@ def test_json(files: Files) -> None:
         ([], 65, "is no snapshot"),
         ({"form": "lyftlearn-snapshot/1"}, 65, "is no whole snapshot"),
         ({**DOCUMENT, "facts": {"feelings": {}}}, 65, "parts that this version does not know: feelings"),
+        ({**DOCUMENT, "facts": {"variables": []}}, 65, "a part of it has another form"),
+        ({**DOCUMENT, "facts": {"files": {"/x": {"uid": 0}}}}, 65, "a part of it has another form"),
+        ({**DOCUMENT, "facts": []}, 65, "is no whole snapshot"),
+        ({**DOCUMENT, "incomplete": 7}, 65, "a part of it has another form"),
         ({**DOCUMENT, "key": "fedcba9876543210"}, 78, "different keys (pod under 0123456789abcdef, job under fedcba9876543210)"),
         ({**DOCUMENT, "key": None}, 78, "job: taken without a key"),
     ],
@@ -258,6 +262,17 @@ def test_refused(files: Files, document: Any, code: int, says: str) -> None:
 def test_a_snapshot_that_is_not_there(files: Files) -> None:
     assert files.parity("pod", "gone").exit_code == 66
     assert files.parity("pod").exit_code == 2
+
+
+def test_nothing_in_a_snapshot_moves_the_terminal(files: Files) -> None:
+    files.write("job", altered(variables={"A\x1b[2J\udcff\nB": A}, user={"home": "/h\r\x07\u202e"}))
+    out = files.root / "page.html"
+    done = files.parity("--all", "--html", str(out), "pod", "job")
+    assert done.exit_code == 1
+    assert r"variables[A\x1b[2J\udcff\nB]" in done.output
+    assert r"/h\r\x07\u202e" in done.output
+    for text in (done.output, out.read_text(encoding="utf-8")):
+        assert not [c for c in text if not c.isprintable() and c != "\n"]
 
 
 def test_names_alone(files: Files) -> None:

@@ -94,7 +94,14 @@ def made(document: Any, label: str, place: str) -> Snapshot:
     unknown = [part for part in document["facts"] if part not in _OF_PART]
     if unknown:
         raise BadDocument(f"{place} has parts that this version does not know: {', '.join(unknown)}", "Compare with the newer version")
-    return Snapshot(label, str(document["context"]), document["key"], str(document["taken"]), flat(document))
+    try:
+        rows = {plain(path): plain(value) for path, value in flat(document).items()}
+    except (AttributeError, TypeError, KeyError):
+        raise BadDocument(f"{place} is no snapshot: a part of it has another form", "Take it again with `lyftlearn snapshot`") from None
+    key = document["key"]
+    return Snapshot(
+        plain(label), plain(str(document["context"])), None if key is None else plain(str(key)), plain(str(document["taken"])), rows
+    )
 
 
 def flat(document: dict[str, Any]) -> dict[str, str]:
@@ -136,6 +143,11 @@ def _add(rows: dict[str, str], path: str, value: Any) -> None:
             _add(rows, f"{path}.{name}", inner)
     else:
         rows[path] = text(value)
+
+
+def plain(text: str) -> str:
+    """For a terminal and a page: bytes that are no UTF-8, and what would move a cursor, as escapes."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def text(value: Any) -> str:
