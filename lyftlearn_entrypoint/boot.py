@@ -78,8 +78,6 @@ class Start:
             with self.process.terminable():
                 launch, settings = self.prepare(self.leave_relay)
                 hand_over(self, launch, settings)
-            if launch.switch:  # on the way to a file there may be what only root could pass
-                self.program = self.process.locate(launch.command.argv[0], launch.env.get("PATH"), None, launch.path_staged)
             self.process.execute(launch.command.argv, self.program, launch.env, launch.path_staged)
         except StartError as error:
             return self.fail(error)

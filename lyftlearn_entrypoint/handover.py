@@ -23,6 +23,10 @@ def hand_over(start: "Start", launch: "Launch", settings: "Settings") -> None:
 
         if start.passed:
             import lyftlearn_entrypoint.banner
+    if settings["snapshot"]:
+        from lyftlearn_entrypoint.snapshot.step import Snapshot
+
+        snapshot = Snapshot(settings, start.process.environ, start.files, start.log, start.context.name)
     if start.relay or launch.relay or launch.gateway:
         from lyftlearn_entrypoint.relay.leave import begin
 
@@ -50,4 +54,9 @@ def hand_over(start: "Start", launch: "Launch", settings: "Settings") -> None:
             step="exec",
             milliseconds=elapsed,
         )
+    if launch.switch:  # on the way to a file there may be what only root could pass
+        start.program = start.process.locate(launch.command.argv[0], launch.env.get("PATH"), None, launch.path_staged)
+    if settings["snapshot"]:
+        with start.span("snapshot"):
+            snapshot.take(start.process, launch, start.program)
     start.write_trace(0, launch.command.argv[0])

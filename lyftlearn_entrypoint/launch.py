@@ -232,6 +232,8 @@ def plan(
         ran.add("spark")
         spark.carry(launch, environment, settings, context, inputs.spark, inputs.gateway)
 
+    if settings["snapshot"] or settings["snapshot_key"]:
+        ran.add("snapshot")  # with it or without, the program sees the same, and the key is none of its business
     if len({volume.directory.rstrip("/") for volume in launch.volumes}) < len(launch.volumes):
         raise BadSettings(
             "LYFTLEARN_CREDENTIALS_DIR and LYFTLEARN_HYPERPARAMETERS_DIR name one directory",

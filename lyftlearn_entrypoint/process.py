@@ -115,16 +115,20 @@ class Process:
         """Give back what Python changed in itself and become the program. Raises StartError when the kernel refuses.
 
         `staged`: PATH, by which `path` was found, is that of a staged document, so the message says the command alone."""
+        self.restore()
+        try:
+            posix.execve(path, [_encode(word) for word in argv], {_encode(name): _encode(value) for name, value in env.items()})
+        except OSError as error:
+            raise _refusal(argv[0] if staged else path, error) from None
+
+    def restore(self) -> None:
+        """Give back the signals that Python ignores: over exec they would stay ignored."""
         import _signal
 
         for name in _IGNORED_BY_PYTHON:
             number = getattr(_signal, name, None)
             if number is not None:
                 _signal.signal(number, _signal.SIG_DFL)
-        try:
-            posix.execve(path, [_encode(word) for word in argv], {_encode(name): _encode(value) for name, value in env.items()})
-        except OSError as error:
-            raise _refusal(argv[0] if staged else path, error) from None
 
     def _passwd(self, who: "str | int") -> "tuple[str, int, int, str] | None":
         import pwd

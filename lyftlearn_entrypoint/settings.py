@@ -247,6 +247,18 @@ def _connect(value: str) -> str:
     return ""
 
 
+def _destination(value: str) -> str:
+    from lyftlearn_entrypoint.snapshot.deliver import problem
+
+    return problem(value)
+
+
+def _key(value: str) -> str:
+    from lyftlearn_entrypoint.snapshot.mask import weak
+
+    return weak(value)
+
+
 _CHECKS: "dict[str, Callable[[str], str]]" = {
     "context": _context,
     "steps": _steps,
@@ -265,6 +277,8 @@ _CHECKS: "dict[str, Callable[[str], str]]" = {
     "connect": _connect,
     "size": _size,
     "tags": _one_of("dogstatsd", "influx", "name"),
+    "destination": _destination,
+    "key": _key,
     "user": _user,
     "seconds": _seconds,
     "log": _one_of("text", "json"),

@@ -89,6 +89,18 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
      "image `dl` has `auto` (docs/deep-learning.md)."),
     ("shared_memory_min", "size", "", "",
      "Warn at start where `/dev/shm` is smaller, such as `512M`; the image `dl` has `1G` (docs/deep-learning.md)."),
+    ("snapshot", "destination", "", "snapshot",
+     "Take a snapshot of what the program will see right before it runs, and write it there: a path, `file:///path` or "
+     "`s3://bucket/key` (docs/parity.md)."),
+    ("snapshot_key", "key", "", "snapshot",
+     "The key of the snapshot's hashes, at least 32 characters (`openssl rand -hex 32`). Without one, values are left out."),
+    ("snapshot_key_file", "path", "", "snapshot",
+     "A file that holds the key instead."),
+    ("snapshot_paths", "names", "", "snapshot",
+     "More directories whose files are listed, with commas between them: a path, or `NAME=path` to list it by that name; a pod's "
+     "`hyperparameters=/etc/hyperparameters` is compared with a job's LYFTLEARN_HYPERPARAMETERS_DIR, `credentials=` likewise."),
+    ("snapshot_image", "text", "", "snapshot",
+     "The image's digest, where the caller knows it: a container is not told."),
     ("deadline", "seconds", "60", "",
      "Seconds for everything before exec, all tries included."),
     ("log", "log", "text", "",

@@ -20,6 +20,8 @@ COMMANDS = {
     "spark": ("lyftlearn_entrypoint.cli.spark", "spark"),
     "doctor": ("lyftlearn_entrypoint.cli.doctor", "doctor"),
     "trace": ("lyftlearn_entrypoint.cli.trace.commands", "trace"),
+    "snapshot": ("lyftlearn_entrypoint.cli.snapshot", "snapshot"),
+    "parity": ("lyftlearn_entrypoint.cli.parity.command", "parity"),
     "image": ("lyftlearn_entrypoint.cli.image.commands", "image"),
 }
 

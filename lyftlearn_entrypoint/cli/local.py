@@ -155,3 +155,31 @@ def run(
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     sys.exit(report.ended.code)
+
+
+@local.command()
+@click.option("--tag", default="", help="The image to run; by default lyftlearn-NAME:latest.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory for the page, index.html, and the snapshots.")
+@click.option("--contract", type=click.Path(path_type=Path), help="YAML of the differences that are meant; by default our own.")
+@click.argument("name")
+def parity(tag: str, out: Path, contract: "Path | None", name: str) -> None:
+    """Take a snapshot in each place of image NAME, in containers, and compare them with the pod's. Needs root and a Docker Engine.
+
+    Exit code 0 if every difference is explained, and every explanation of this image is needed; else 1.
+    """
+    from lyftlearn_entrypoint.cli.image.common import tag_of
+    from lyftlearn_entrypoint.cli.parity import show
+    from lyftlearn_entrypoint.cli.parity.contract import DEFAULT
+    from lyftlearn_local.children import DidNotStart
+    from lyftlearn_local.confidant.venv import CannotBuild
+    from lyftlearn_local.containers.running import CannotRun
+    from lyftlearn_local.demo.ways import Failed
+    from lyftlearn_local.parity import matrix
+
+    try:
+        comparison = matrix.run(name, tag or tag_of(name), out, _say, dict(os.environ), contract or DEFAULT)
+    except (CannotRun, Failed, DidNotStart, CannotBuild) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("\n".join(show.lines(comparison)))
+    _say(f"the page: {out / matrix.PAGE}")
+    sys.exit(0 if comparison.good(strict=True) else 1)

@@ -1,4 +1,4 @@
-"""The three AWS calls of a start: KMS Encrypt and Decrypt, and S3 GetObject."""
+"""The AWS calls of a start: KMS Encrypt and Decrypt, S3 GetObject, and PutObject for a snapshot."""
 
 import binascii
 import time
@@ -86,6 +86,25 @@ class Aws:
         codes = ("InvalidArgument",) if version_id else ()  # "Invalid version id specified": it is malformed, so there is none
         hint = " on " + name + "; without s3:ListBucket S3 answers the same for an object that does not exist"
         raise failure(what, action, reply, self._chain.get(), self._now(), "Check the URI, or stage the document again", hint, codes)
+
+    def s3_put(self, bucket: str, key: str, body: bytes) -> None:
+        """Write an object. A bucket in another region is asked there."""
+        name = "s3://" + bucket + "/" + key
+        region = self._bucket_regions.get(bucket) or self.region or "us-east-1"
+        for hop in range(_HOPS + 1):
+            url = s3_url(self._environ, region, bucket, key, None)
+            reply = self._ask(
+                "s3:PutObject to " + name, "PUT", url, {"Content-Type": "application/json"}, body, region, "s3", 1 << 16, 10.0
+            )
+            if 200 <= reply.status < 300:
+                return
+            from lyftlearn_entrypoint.fetch.answers import bucket_region, failure
+
+            moved = bucket_region(reply)
+            if hop == _HOPS or not moved or moved == region:
+                break
+            self._bucket_regions[bucket] = region = moved
+        raise failure("s3:PutObject to " + name, "s3:PutObject", reply, self._chain.get(), self._now(), "Check the bucket", " on " + name)
 
     def _kms(self, operation: str, region: "str | None", fields: "Mapping[str, object]", wanted: str, key_id: str) -> bytes:
         if not region:

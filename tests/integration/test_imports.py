@@ -73,9 +73,7 @@ def test_a_pod_with_nothing_to_do(starter: "Starter") -> None:
     assert not {
         name
         for name in names
-        if name.startswith(
-            ("lyftlearn_entrypoint.fetch", "lyftlearn_entrypoint.apply", "lyftlearn_entrypoint.volume", "lyftlearn_entrypoint.spark")
-        )
+        if name.startswith(tuple("lyftlearn_entrypoint." + name for name in ("fetch", "apply", "volume", "spark", "snapshot")))
     }
 
 

@@ -162,6 +162,13 @@ EVERYTHING = {
     "root": "/x",
     "context": "local",
 }
+SNAPSHOT = {
+    "snapshot": "/tmp/snapshot.json",
+    "snapshot_key": "8f1d2c3b4a59687786958473625140fe",
+    "snapshot_key_file": "/tmp/key",
+    "snapshot_paths": "/etc/hyperparameters",
+    "snapshot_image": "sha256:0",
+}
 RAN = {
     "credentials": lambda: inputs(secrets={"A": "1"}),
     "environment": lambda: inputs({"A": "1"}),
@@ -180,15 +187,25 @@ def with_spark() -> Inputs:
 
 
 def test_every_setting_is_tried() -> None:
-    assert set(EVERYTHING) == {row[0] for row in TABLE}
-    assert set(RAN) == {row[3] for row in TABLE} - {""}
+    assert set(EVERYTHING) | set(SNAPSHOT) == {row[0] for row in TABLE}
+    assert set(RAN) == {row[3] for row in TABLE} - {"", "snapshot"}
+    assert set(SNAPSHOT) == {row[0] for row in TABLE if row[3] == "snapshot"}
 
 
 @pytest.mark.parametrize("step", RAN)
 def test_where_a_step_ran_its_settings_are_gone_and_the_others_stay(world: World, step: str) -> None:
     launch = world.launch(RAN[step](), switch=step == "user", also=EVERYTHING)
-    gone = {row[0] for row in TABLE if variable(row[0]) not in launch.env}
+    gone = {name for name in EVERYTHING if variable(name) not in launch.env}
     assert gone == {row[0] for row in TABLE if row[3] == step}
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("without", [(), ("snapshot",), ("snapshot_key",)])
+def test_a_program_never_sees_that_it_is_looked_at(world: World, context: str, without: "tuple[str, ...]") -> None:
+    """Else no two snapshots were of the same thing; and the key is of no use to it."""
+    given = {name: value for name, value in SNAPSHOT.items() if name not in without}
+    launch = world.launch(None, {}, context, also=given)
+    assert not [name for name in launch.env if name.startswith("LYFTLEARN_SNAPSHOT")]
 
 
 @pytest.mark.parametrize("context", CONTEXTS)

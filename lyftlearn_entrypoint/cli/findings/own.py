@@ -94,6 +94,33 @@ AREAS = (
               "Give the job's variables: `LYFTLEARN_ENV_URI=... lyftlearn doctor`, or run it with `docker exec`/`kubectl exec`, which"
               " have the container's own."),
     )),
+    Area("Snapshots", (
+        Known("LL1101", "no snapshot in time", 69,
+              "What the collector reads hangs, a network mount for instance. A start goes on without the snapshot.",
+              "Look at the mounts; or start without it."),
+        Known("LL1102", "collector ended without a document", 70,
+              "It runs in the program's place, with the program's user and variables: what ends every Python there (LD_LIBRARY_PATH, a "
+              "limit on memory or processes) ends it too. A start goes on without the snapshot.",
+              "The program will meet the same. Else report the line."),
+        Known("LL1103", "snapshot too large", 70,
+              "The document has more bytes than are taken. A start goes on without the snapshot.",
+              "Name fewer directories in `LYFTLEARN_SNAPSHOT_PATHS`."),
+        Known("LL1104", "two keys", 78,
+              "`LYFTLEARN_SNAPSHOT_KEY` and `LYFTLEARN_SNAPSHOT_KEY_FILE` are both set.",
+              "Take one away."),
+        Known("LL1105", "key file unreadable", 78,
+              "The file of the key is not there, or holds no text.",
+              "Put a key there: `openssl rand -hex 32`."),
+        Known("LL1106", "weak key", 78,
+              "A key has at least 32 characters, 8 different ones among them: with less, values could be found by trying keys.",
+              "Take `openssl rand -hex 32`."),
+        Known("LL1107", "snapshot not written", 0,
+              "The place that `LYFTLEARN_SNAPSHOT` names cannot be written by the program's user. The start goes on.",
+              "Name a directory that it can write, or an object in S3."),
+        Known("LL1108", "no key", 0,
+              "Without a key there are no hashes of values in the snapshot.",
+              "Set `LYFTLEARN_SNAPSHOT_KEY_FILE`, the same for all snapshots that are to be compared."),
+    )),
     Area("The doctor itself", (
         Known("LL1090", "no answer within the deadline", 69,
               "A check was not over when the doctor's deadline came. It says what it was waiting for: a name that no DNS server "

@@ -1,0 +1,1 @@
+"""`lyftlearn parity`: snapshots compared under a contract that says which differences are meant, and why."""
