@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from lyftlearn_entrypoint.cli.image.answers import TagTaken
 from lyftlearn_entrypoint.cli.image.ecr import Destination, Login, Tokens
-from lyftlearn_entrypoint.cli.image.registry import OCI_MANIFEST, Manifest, Registry, TagTaken, digest_of
+from lyftlearn_entrypoint.cli.image.registry import OCI_MANIFEST, Manifest, Registry, digest_of
 from lyftlearn_entrypoint.errors import BadDocument, Missing, Refused, Unavailable
 from tests.fake_http import Answer, FakeServer, Request, Reset, Script, answer, closed_port, in_turn, serve
 
