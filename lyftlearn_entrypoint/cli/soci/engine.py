@@ -45,9 +45,10 @@ def unpack(chunks: Iterable[bytes], work: Path, tell: Callable[[int], object] = 
     """Write the layers of an image out of `docker save` below `work`. `tell` gets the bytes read. Raises BadDocument (65)."""
     files: dict[str, Path] = {}
     links: dict[str, str] = {}
+    coming = _told(chunks, tell)
     try:
         # Its members have any names; here each gets a number.
-        with tarfile.open(fileobj=Chunks(_told(chunks, tell)), mode="r|", bufsize=_CHUNK) as archive:
+        with tarfile.open(fileobj=Chunks(coming), mode="r|", bufsize=_CHUNK) as archive:
             for member in archive:
                 if member.issym() or member.islnk():
                     base = posixpath.dirname(member.name) if member.issym() else ""
@@ -56,6 +57,8 @@ def unpack(chunks: Iterable[bytes], work: Path, tell: Callable[[int], object] = 
                     files[member.name] = work / f"saved{len(files)}"
                     with files[member.name].open("wb") as target:
                         shutil.copyfileobj(content, target, _CHUNK)
+        for _ in coming:  # what pads the archive; a connection that is read to its end can be used again
+            pass
         (image,) = json.loads(files["manifest.json"].read_bytes())
         return Saved(files[image["Config"]].read_bytes(), [files[links.get(name, name)] for name in image["Layers"]])
     except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError) as error:
