@@ -8,7 +8,7 @@ from lyftlearn_entrypoint.cli.image.answers import TagTaken
 from lyftlearn_entrypoint.cli.image.registry import OCI_MANIFEST, Manifest, digest_of
 from lyftlearn_entrypoint.errors import BadDocument, Missing, Refused, Unavailable
 from tests.fake_http import Answer, Request, Reset, answer, closed_port
-from tests.unit.registry_fixture import Meet, Met
+from tests.unit.registry_world import Meet, Met
 
 pytest_plugins = ["tests.unit.registry_fixture"]
 CONTENT = b'{"schemaVersion": 2, "config": {"digest": "sha256:c"}}'

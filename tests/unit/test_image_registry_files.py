@@ -7,7 +7,7 @@ import pytest
 
 from lyftlearn_entrypoint.errors import BadDocument, Unavailable
 from tests.fake_http import Request, Reset, answer, in_turn
-from tests.unit.registry_fixture import Meet
+from tests.unit.registry_world import Meet
 
 pytest_plugins = ["tests.unit.registry_fixture"]
 CONTENT = bytes(range(256)) * 5000
