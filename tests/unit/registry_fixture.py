@@ -10,7 +10,7 @@ from tests.unit.registry_world import Meet, Met, closing
 
 
 @pytest.fixture
-def meet() -> "Iterator[Meet]":
+def meet() -> Iterator[Meet]:
     opened: list[Any] = []
 
     def start(script: "Script | Answer", *more: Answer) -> Met:
