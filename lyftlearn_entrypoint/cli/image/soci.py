@@ -122,8 +122,10 @@ def soci(
 
     SOURCE is NAME (lyftlearn-NAME:latest of the Docker Engine), docker:IMAGE, oci:PATH[:NAME] (an OCI layout, or a tar of one) or
     registry:[HOST/]REPOSITORY:TAG (or @DIGEST). Nothing leaves this machine without --to.
+
     v2 makes one OCI index of the image and its SOCI index, as `soci convert` does; the image in it has a new digest, so sign it afterwards.
     v1 is stored beside the image, whose digest stays.
+
     Exit codes: 65 the image or what the registry has is not what it should be, or no layer can be indexed, 66 no such image, 69 not reached
     or failing, 77 refused, or a tag is another image's, 78 settings.
     """
