@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lyftlearn_entrypoint.cli.image import answers
 from lyftlearn_entrypoint.cli.image import ecr as image_ecr
 from lyftlearn_entrypoint.cli.image import push as image_push
 from lyftlearn_entrypoint.cli.image import registry as image_registry
@@ -153,7 +154,7 @@ def test_what_botocore_cannot_do() -> None:
         (
             "tag invalid: The image tag '1' already exists in the 'a' repository and cannot be overwritten because "
             "the repository is immutable.",
-            image_registry.TagTaken,
+            answers.TagTaken,
             "choose another --tag",
         ),
         ('Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused', Unavailable, "push again"),
@@ -173,9 +174,9 @@ def test_what_the_engine_says(said: str, kind: type[StartError], says: str) -> N
 
 
 def test_only_the_tokens_own_fault_asks_for_another() -> None:
-    assert image_registry.needs_token("denied: Your authorization token has expired. Reauthenticate and try again.")
-    assert image_registry.needs_token("host/a: HEAD blobs/x was answered 401")
-    assert not image_registry.needs_token("denied: User: x is not authorized to perform: ecr:PutImage")
+    assert answers.needs_token("denied: Your authorization token has expired. Reauthenticate and try again.")
+    assert answers.needs_token("host/a: HEAD blobs/x was answered 401")
+    assert not answers.needs_token("denied: User: x is not authorized to perform: ecr:PutImage")
 
 
 class Clock:

@@ -1,79 +1,18 @@
 """The registry's HTTP API where the registry misbehaves: tries, refusals, redirects, and where the token goes."""
 
-import base64
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from lyftlearn_entrypoint.cli.image.ecr import Destination, Login, Tokens
-from lyftlearn_entrypoint.cli.image.registry import OCI_MANIFEST, Manifest, Registry, TagTaken, digest_of
+from lyftlearn_entrypoint.cli.image.answers import TagTaken
+from lyftlearn_entrypoint.cli.image.registry import OCI_MANIFEST, Manifest, digest_of
 from lyftlearn_entrypoint.errors import BadDocument, Missing, Refused, Unavailable
-from tests.fake_http import Answer, FakeServer, Request, Reset, Script, answer, closed_port, in_turn, serve
+from tests.fake_http import Answer, Request, Reset, answer, closed_port
+from tests.unit.registry_world import Meet, Met
 
+pytest_plugins = ["tests.unit.registry_fixture"]
 CONTENT = b'{"schemaVersion": 2, "config": {"digest": "sha256:c"}}'
 FOUND = answer(200, CONTENT, {"Content-Type": OCI_MANIFEST})
-
-
-class Counted(Tokens):
-    """Tokens t1, t2, ... ; a new one whenever one is asked for."""
-
-    def __init__(self) -> None:
-        self.number = 1
-
-    def get(self) -> Login:
-        return Login("AWS", f"t{self.number}")
-
-    def renew(self) -> Login:
-        self.number += 1
-        return self.get()
-
-
-class Met:
-    """A registry that answers by a script, the client of it, and the pauses it made."""
-
-    def __init__(self, port: int, server: "FakeServer | None" = None) -> None:
-        self.server = server
-        self.tokens = Counted()
-        self.pauses: list[float] = []
-        self.registry = Registry(Destination(f"127.0.0.1:{port}", "a/b"), self.tokens, sleep=self.pauses.append)
-
-    def passwords(self) -> list[str]:
-        assert self.server is not None
-        return [password(request) for request in self.server.requests]
-
-
-def closing(script: Script) -> Script:
-    """The server takes one request a connection, and says so, or the client would find out by a request that fails."""
-
-    def run(request: Request) -> Answer:
-        reply = script(request)
-        return reply.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) if isinstance(reply, bytes) else reply
-
-    return run
-
-
-def password(request: Request) -> str:
-    return base64.b64decode(request.headers.get("authorization", "Basic ").removeprefix("Basic ")).decode().partition(":")[2]
-
-
-@pytest.fixture
-def meet() -> Any:
-    opened: list[Any] = []
-
-    def start(script: "Script | Answer", *more: Answer) -> Met:
-        context = serve(closing(script if callable(script) else in_turn(script, *more)))
-        opened.append(context)
-        server = context.__enter__()
-        return Met(server.port, server)
-
-    yield start
-    for context in opened:
-        context.__exit__(None, None, None)
-
-
-Meet = Callable[..., Met]
 
 
 def error(status: int, code: str, message: str) -> bytes:

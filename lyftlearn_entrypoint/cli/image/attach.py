@@ -93,7 +93,7 @@ def attach(registry: Registry, subject: Manifest, file: Attachment) -> Attached:
     new = registry.manifest(made.digest) is None
     # Put again also where it is there: a first try may have ended before it was listed.
     listed = registry.put_manifest(made.digest, made)
-    listed_by = "registry" if listed else _list(registry, subject, made)
+    listed_by = "registry" if listed else list_beside(registry, subject, made)
     return Attached(file.name, file.media_type, len(file.content), made.digest, listed_by, new)
 
 
@@ -103,8 +103,11 @@ def fallback_tag(digest: str) -> str:
     return f"{algorithm[:32]}-{encoded[:64]}"
 
 
-def _list(registry: Registry, subject: Manifest, made: Manifest) -> str:
-    """Add an artifact to the tag's index. Two clients that do so at one moment can lose one entry: the specification has no cure for it."""
+def list_beside(registry: Registry, subject: Manifest, made: Manifest) -> str:
+    """Add an artifact to the index under the subject's tag; that tag. For registries that do not list referrers.
+
+    Two clients that do so at one moment can lose one entry: the specification has no cure for it.
+    """
     tag = fallback_tag(subject.digest)
     there = registry.manifest(tag)
     if there is not None and there.media_type not in INDICES:
@@ -112,6 +115,8 @@ def _list(registry: Registry, subject: Manifest, made: Manifest) -> str:
     document: dict[str, Any] = there.document if there else {"schemaVersion": 2, "mediaType": OCI_INDEX}
     known: list[Any] = list(document.get("manifests", []))
     if made.digest not in [entry.get("digest") for entry in known]:
-        entry = {**made.descriptor, "artifactType": made.document["artifactType"], "annotations": made.document["annotations"]}
+        # Without a type of its own an artifact is of its config's. Source: distribution specification 1.1, "Listing Referrers".
+        kind = made.document.get("artifactType") or made.document["config"]["mediaType"]
+        entry = {**made.descriptor, "artifactType": kind, "annotations": made.document.get("annotations") or {}}
         registry.put_manifest(tag, Manifest(OCI_INDEX, canonical({**document, "manifests": [*known, entry]})))
     return tag

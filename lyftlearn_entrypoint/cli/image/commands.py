@@ -27,6 +27,7 @@ ELSEWHERE = {
     "footprint": "lyftlearn_entrypoint.cli.image.footprint",
     "push": "lyftlearn_entrypoint.cli.image.push",
     "merge": "lyftlearn_entrypoint.cli.image.merge",
+    "soci": "lyftlearn_entrypoint.cli.image.soci",
 }
 
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_entrypoint.cli.image.registry import Registry, TagTaken, needs_token, remedy_of
+from lyftlearn_entrypoint.cli.image.answers import TagTaken, needs_token, remedy_of
 from lyftlearn_entrypoint.cli.image.size import megabytes
 from lyftlearn_entrypoint.errors import BadDocument, Missing, Refused, StartError, Unavailable
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lyftlearn_entrypoint.cli.image.ecr import Login, Tokens
+    from lyftlearn_entrypoint.cli.image.registry import Registry
 
 ATTEMPTS = 3
 _EVERY = 10.0  # seconds between two lines about an upload that goes on

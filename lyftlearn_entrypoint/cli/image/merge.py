@@ -14,6 +14,7 @@ import click
 from lyftlearn_entrypoint.cli.image import tags as image_tags
 from lyftlearn_entrypoint.cli.image.push import open_repository, say
 from lyftlearn_entrypoint.cli.image.registry import DOCKER_LIST, DOCKER_MANIFEST, INDICES, OCI_INDEX, Manifest, Registry, canonical
+from lyftlearn_entrypoint.cli.soci.convert import is_image
 from lyftlearn_entrypoint.errors import BadDocument, Missing
 
 # An image's entry in an index, and its labels.
@@ -98,7 +99,8 @@ def merge(
     found = [look(registry, each) for each in references]
     alone = found[0] if len(found) == 1 else None
     if alone and alone.media_type in INDICES:
-        found = [look(registry, entry["digest"]) for entry in alone.document["manifests"]]
+        # Not what belongs to the images in it: SOCI indices, attestations.
+        found = [look(registry, entry["digest"]) for entry in alone.document["manifests"] if is_image(entry)]
     members = [member(registry, each) for each in found]
     told = image_tags.checked(build_of(members), allow_modified)
     if len(members) == 1:

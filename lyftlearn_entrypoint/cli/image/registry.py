@@ -12,13 +12,15 @@ import json
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from lyftlearn_entrypoint.errors import BadDocument, Missing, Refused, StartError, Unavailable
+from lyftlearn_entrypoint.cli.image.answers import TagTaken, codes, document, kind_of, needs_token, reason, remedy_of, shown, words
+from lyftlearn_entrypoint.errors import BadDocument, Refused, StartError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import requests
 
@@ -35,10 +37,7 @@ ATTEMPTS = 4
 _TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
 _MANIFEST_LIMIT = 4 << 20  # bytes; what registries must accept at least, by the specification
 _CONFIG_LIMIT = 8 << 20
-
-
-class TagTaken(Refused):
-    """The repository's tags cannot be moved, and this one names another image."""
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Registry:
                 raise self._error(answer, f"manifests/{reference}")
             return None
         found = Manifest(answer.headers.get("Content-Type", "").partition(";")[0], answer.content)
-        if len(found.content) > _MANIFEST_LIMIT or not isinstance(_json(answer), dict):
+        if len(found.content) > _MANIFEST_LIMIT or not isinstance(document(answer), dict):
             raise BadDocument(f"{self.where.name}: {reference} is no manifest")
         if reference.startswith("sha256:") and found.digest != reference:
             raise BadDocument(f"{self.where.name}: asked for {reference}, the registry gave {found.digest}")
@@ -132,7 +131,51 @@ class Registry:
             self._retry(lambda: self._upload(digest, content))
         return {"digest": digest, "size": len(content)}
 
-    def _upload(self, digest: str, content: bytes) -> requests.Response:
+    def put_file(self, file: Path, digest: str, tell: Callable[[int], object]) -> bool:
+        """Store a blob of any size unless it is there; whether it was not.
+
+        `tell` gets the bytes sent, a negative number before a next try.
+        """
+        if self.has_blob(digest):
+            return False
+
+        def attempt() -> requests.Response:
+            with file.open("rb") as stream:
+                counted = _Counted(stream, tell)
+                try:
+                    return self._upload(digest, counted)
+                except StartError:
+                    tell(-counted.read_so_far)
+                    raise
+
+        self._retry(attempt)
+        return True
+
+    def fetch(self, digest: str, file: Path, tell: Callable[[int], object]) -> None:
+        """Write a blob of any size into a file, and check it. `tell` gets the bytes that came, a negative number before a next try."""
+        self._retry(lambda: self._fetch(digest, file, tell))
+
+    def _fetch(self, digest: str, file: Path, tell: Callable[[int], object]) -> requests.Response:
+        import requests
+
+        algorithm, _, encoded = digest.partition(":")
+        made, size = hashlib.new(algorithm), 0
+        answer = self._once("GET", f"blobs/{digest}", stream=True)
+        try:
+            with answer, file.open("wb") as target:
+                for chunk in answer.iter_content(_CHUNK):
+                    made.update(chunk)
+                    target.write(chunk)
+                    size += len(chunk)
+                    tell(len(chunk))
+        except requests.RequestException as error:
+            tell(-size)
+            raise Unavailable(f"{self.where.host} broke off the blob {digest} after {size} bytes: {reason(error)}") from None
+        if made.hexdigest() != encoded:
+            raise BadDocument(f"{self.where.name}: asked for {digest}, the registry gave something else")
+        return answer
+
+    def _upload(self, digest: str, content: bytes | _Counted) -> requests.Response:
         started = self._once("POST", "blobs/uploads/", expected=(202,))
         place = urljoin(started.url, started.headers["Location"])
         # The place may have a query of its own. The token goes to no other host.
@@ -166,7 +209,8 @@ class Registry:
         path: str,
         *,
         headers: dict[str, str] | None = None,
-        data: bytes | None = None,
+        data: bytes | _Counted | None = None,
+        stream: bool = False,
         expected: tuple[int, ...] = (200,),
     ) -> requests.Response:
         import requests
@@ -184,10 +228,11 @@ class Registry:
                 auth=(login.user, login.password) if ours else _nobody,
                 allow_redirects=method in ("GET", "HEAD"),
                 timeout=_TIMEOUT,
+                stream=stream,
             )
         except requests.RequestException as error:
             raise Unavailable(
-                f"{self.where.host} did not answer {method} {shown(path)}: {_reason(error)}", "Check the network and the proxy variables"
+                f"{self.where.host} did not answer {method} {shown(path)}: {reason(error)}", "Check the network and the proxy variables"
             ) from None
         if answer.status_code not in expected:
             raise self._error(answer, path)
@@ -199,75 +244,26 @@ class Registry:
         return kind_of(answer.status_code, codes(answer), said)(what, remedy_of(what))
 
 
+class _Counted:
+    """A file to send, which tells how much of it was read."""
+
+    def __init__(self, stream: IO[bytes], tell: Callable[[int], object]) -> None:
+        self.read_so_far = 0
+        self._stream = stream
+        self._tell = tell
+        self._size = stream.seek(0, 2)
+        stream.seek(0)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self.read_so_far += len(data)
+        self._tell(len(data))
+        return data
+
+
 def _nobody(request: Any) -> Any:
     """Authentication for a host that is not the registry's: none, and none from a .netrc either."""
     return request
-
-
-def kind_of(status: int, found: list[str], said: str) -> type[StartError]:
-    """The error that an answer stands for, from its status, its error codes and their words."""
-    if "immutable" in said.lower():
-        return TagTaken
-    if status in (401, 403) or "DENIED" in found or "UNAUTHORIZED" in found:
-        return Refused
-    if "NAME_UNKNOWN" in found or status == 404:
-        return Missing
-    if status == 429 or status >= 500:
-        return Unavailable
-    return BadDocument
-
-
-def needs_token(text: str) -> bool:
-    """Whether a refusal, in a registry's or the Engine's words, may be the token's fault rather than a missing permission."""
-    lower = text.lower()
-    # The answer to a HEAD has no words.
-    signs = ("authorization token has expired", "unauthorized", "authentication required", "no basic auth", "answered 401")
-    return any(sign in lower for sign in signs)
-
-
-def remedy_of(said: str) -> str:
-    """What to do about a registry's refusal."""
-    lower = said.lower()
-    if needs_token(said):
-        return "Check that --to is in the account and region that the AWS credentials are for"
-    if "immutable" in lower:
-        return "Build again under another version, or choose another --tag"
-    if "does not exist in the registry" in lower or "name unknown" in lower:
-        return "Make the repository, or give --create-repository"
-    if "not authorized to perform" in lower:
-        return "The credentials' policy, or the repository's, lacks that action"
-    return ""
-
-
-def codes(answer: requests.Response) -> list[str]:
-    """The error codes in an answer, as the specification has them (NAME_UNKNOWN, DENIED)."""
-    document = _json(answer)
-    errors = document.get("errors") if isinstance(document, dict) else None
-    return [str(error.get("code", "")) for error in errors or [] if isinstance(error, dict)]
-
-
-def words(answer: requests.Response) -> str:
-    """The messages in an answer, on one line, and no longer than a line."""
-    document = _json(answer)
-    errors = document.get("errors") if isinstance(document, dict) else None
-    found = "; ".join(f"{error.get('code', '')}: {error.get('message', '')}" for error in errors or [] if isinstance(error, dict))
-    return " ".join(found.split())[:400]
-
-
-def shown(path: str) -> str:
-    """A path or URL without its query, which holds the state of an upload."""
-    return urlsplit(path).path if "://" in path else path.partition("?")[0]
-
-
-def _json(answer: requests.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause: requests' and urllib3's own texts repeat addresses and names of Python's objects."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
-    return f"{type(error).__name__}: {error}".rstrip(": ")

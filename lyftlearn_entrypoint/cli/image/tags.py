@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lyftlearn_entrypoint.cli.image.registry import Manifest, Registry, TagTaken
+from lyftlearn_entrypoint.cli.image.answers import TagTaken
 from lyftlearn_entrypoint.errors import BadDocument, BadSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from lyftlearn_entrypoint.cli.image.registry import Manifest, Registry
 
 # Source: OCI distribution specification 1.1, "Pulling manifests".
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
