@@ -12,71 +12,28 @@ import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from lyftlearn_local.container import STUDIO, Passed
-from tests.fake_http import Authority
 from tests.images.conftest import Container, Start
 from tests.images.platform_files import Mounted, readable
-from tests.images.spark.cluster import Cluster
-from tests.images.spark.jobs import PATIENCE, PROGRAMS, facts, right
+from tests.images.spark.jobs import PATIENCE, PROGRAMS, facts, right, until
+from tests.images.spark.secured import Secured, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.integration.conftest import Need
 
 pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow]
 
-ACCOUNT_TOKEN = "the-pods-own-token"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDNOTEBOOK", "AWS_SECRET_ACCESS_KEY": "the-notebooks-secret", "AWS_REGION": "eu-west-1"}
-
-
-class Tokens(set[str]):
-    """What the API server takes: a pod's token, and an EKS token for this cluster while it is not revoked. Signatures are tests/unit's."""
-
-    def __init__(self) -> None:
-        super().__init__({ACCOUNT_TOKEN})
-        self.minted: list[str] = []
-        self.revoked: set[str] = set()
-
-    def __contains__(self, token: object) -> bool:
-        text = str(token)
-        if super().__contains__(text):
-            return True
-        if not text.startswith("k8s-aws-v1.") or text in self.revoked:
-            return False
-        padded = text.removeprefix("k8s-aws-v1.")
-        url = base64.urlsafe_b64decode(padded + "=" * (-len(padded) % 4)).decode()
-        query = parse_qs(urlsplit(url).query)
-        good = query["X-Amz-SignedHeaders"] == ["host;x-k8s-aws-id"] and query["X-Amz-Credential"][0].startswith(KEYS["AWS_ACCESS_KEY_ID"])
-        if good and text not in self.minted:
-            self.minted.append(text)
-        return good and urlsplit(url).hostname == "sts.eu-west-1.amazonaws.com"
-
-
-class Secured:
-    """A cluster that speaks HTTPS with a certificate of its own authority."""
-
-    def __init__(self, client: Any, directory: Path) -> None:
-        self.tokens = Tokens()
-        self.cluster = Cluster(client, self.tokens)
-        self.authority = Authority(directory)
-        self.cluster.api.stop()
-        self.cluster.api.secure(self.authority.server(self.cluster.network.gateway))
-        self.cluster.kubelet.serve(self.cluster.api.url)
-        self.cluster.api.start()
-
-    @property
-    def ca(self) -> str:
-        return self.authority.bundle.read_text()
 
 
 @pytest.fixture
 def secured(client: Any, tmp_path: Path) -> "Iterator[Secured]":
-    made = Secured(client, readable(tmp_path))
+    made = Secured(client, readable(tmp_path), Tokens(KEYS["AWS_ACCESS_KEY_ID"], region=KEYS["AWS_REGION"]))
     with made.cluster:
         yield made
 
@@ -91,10 +48,7 @@ def test_a_pod(secured: Secured, distributed: str) -> None:
     cluster = secured.cluster
     programs = {path.name: path.read_text() for path in PROGRAMS.glob("*.py")}
     cluster.store.create("configmaps", "ml", {"metadata": {"name": "code"}, "data": programs})
-    account = {"token": ACCOUNT_TOKEN, "ca.crt": secured.ca, "namespace": "ml"}
-    cluster.store.create(
-        "secrets", "ml", {"metadata": {"name": "account"}, "data": {k: base64.b64encode(v.encode()).decode() for k, v in account.items()}}
-    )
+    cluster.store.create("secrets", "ml", {"metadata": {"name": "account"}, "data": secured.account})
     environ = {"LYFTLEARN_SPARK_IMAGE": distributed, "LYFTLEARN_SPARK_SERVICE_ACCOUNT": "executors"}
     pod = {
         "metadata": {"name": "driver-0"},
@@ -317,10 +271,3 @@ def test_what_a_killed_driver_left_is_reaped(notebook: Notebook, secured: Secure
 
 
 EXECUTORS = "spark-role=executor"
-
-
-def until(condition: "Callable[[], object]", what: str, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
