@@ -11,7 +11,7 @@ import pytest
 from lyftlearn_local.container import TRAINING, Passed
 from tests.images.conftest import Container, Start
 from tests.images.platform_files import Mounted, readable
-from tests.images.spark.jobs import PATIENCE, PROGRAMS, mounted, suite_right
+from tests.images.spark.jobs import PATIENCE, PROGRAMS, SUITE_PATIENCE, mounted, suite_right
 from tests.images.spark.storage import BUCKET, REGION, Storage
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def test_every_kind_of_job(job: Job, client: Any, network: str, tmp_path: Path) 
             keys[host] = made["AccessKeyId"]
             given = {"AWS_ACCESS_KEY_ID": keys[host], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"], "AWS_SESSION_TOKEN": made["Token"]}
             primary = job.start(host, f"python /code/suite.py s3a://{BUCKET}/hosts", AWS_REGION=REGION, **given)
-        assert primary.wait(PATIENCE) == 0, primary.log
+        assert primary.wait(SUITE_PATIENCE) == 0, primary.log
         (found,) = printed(primary)
         print(found)
         suite_right(found)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.images.spark.jobs import PATIENCE, PROGRAMS, suite_right, until
+from tests.images.spark.jobs import PATIENCE, PROGRAMS, SUITE_PATIENCE, suite_right, until
 from tests.images.spark.lab import Kernel
 from tests.images.spark.site import Site, lacking
 from tests.images.spark.storage import BUCKET
@@ -53,7 +53,7 @@ def idle(world: World, notebook: Kernel) -> Kernel:
 def test_jobs(world: World, notebook: Kernel) -> None:
     """Every job gets its result, and nobody so much as tries another port than the documented ones."""
     before = world.site.firewall.refused()
-    found = notebook.facts(f"%run /code/suite.py s3a://{BUCKET}/notebook")
+    found = notebook.facts(f"%run /code/suite.py s3a://{BUCKET}/notebook", SUITE_PATIENCE)
     print(found)
     suite_right(found)
     assert found["master"] == "k8s://" + world.cluster.api.url
@@ -228,7 +228,7 @@ def test_a_pod_in_the_cluster(world: World) -> None:
     ]
     spec = {"serviceAccountName": "executors", "containers": [container], "volumes": volumes}
     store.create("pods", "ml", {"metadata": {"name": "driver-0"}, "spec": spec})
-    end = kubelet.ended("driver-0", PATIENCE)
+    end = kubelet.ended("driver-0", SUITE_PATIENCE)
     log = kubelet.log("driver-0")
     assert end["exitCode"] == 0, log
     found = json.loads(next(line for line in log.splitlines() if line.startswith('{"master"')))

@@ -26,6 +26,7 @@ RESTRICTED: "dict[str, Any]" = {
 QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 # A job takes 10 s on an idle machine with two cores, and six times as long on one that has much else to do.
 PATIENCE = 400
+SUITE_PATIENCE = 3 * PATIENCE  # programs/suite.py: six jobs
 
 
 def mounted(directory: Path, properties: "dict[str, str] | None" = None) -> "dict[str, Any]":

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # What Studio's own first interface is like: Spark would take it for the way to its executors (docs/spark.md).
 DEAD_END = "169.255.255.2/30"
-PROGRAMS = ("ip", "iptables", "nsenter")
+PROGRAMS = ("ip", "iptables", "nsenter", "unshare")
 
 
 def lacking() -> str:

@@ -24,9 +24,12 @@ IMPATIENT = {
     "spark.dynamicAllocation.executorIdleTimeout": "4s",
     "spark.dynamicAllocation.shuffleTracking.timeout": "4s",
     "spark.dynamicAllocation.cachedExecutorIdleTimeout": "4s",
+    # On a machine that has much else to do, a JVM may need longer for its first request than Spark's own 10 s.
+    "spark.kubernetes.driver.connectionTimeout": "120000",
+    "spark.kubernetes.driver.requestTimeout": "120000",
 }
 # EKS takes a token for 15 minutes. Here each of them ends in the middle of something.
-LIFE = 20.0
+LIFE = 60.0
 
 
 class World:

@@ -38,7 +38,7 @@ def run(kernel: str, cell: str, seconds: float) -> int:
     client = BlockingKernelClient(connection_file=f"{RUNTIME}/kernel-{kernel}.json")
     client.load_connection_file()
     client.start_channels()
-    client.wait_for_ready(timeout=60)
+    client.wait_for_ready(timeout=seconds)
     reply = client.execute_interactive(cell, timeout=seconds, output_hook=show, allow_stdin=False)
     return 0 if reply["content"]["status"] == "ok" else 1
 
