@@ -11,10 +11,11 @@ import sys
 import threading
 import time
 import uuid
+from urllib.parse import urlsplit
 
 import click
 
-from lyftlearn_entrypoint.cli.kubernetes import Api, Object, defaults
+from lyftlearn_entrypoint.cli.kubernetes import Api, Object, Unreached, defaults
 from lyftlearn_entrypoint.errors import Unavailable
 from lyftlearn_entrypoint.spark.conf import DRIVER_PORT, EXECUTOR_PORT
 
@@ -78,7 +79,14 @@ def doctor(ctx: click.Context, as_json: bool, deadline: float, args: str, explai
 def spark(as_json: bool) -> None:
     """Try the ways between this driver and executors in Kubernetes: to the API, from a pod to here, and from here to a pod."""
     settings = defaults()
-    found = examine(settings, Api.of_this_place(settings))
+    api = Api.of_this_place(settings)
+    try:
+        found = examine(settings, api)
+    except Unreached as error:
+        host = settings["spark.driver.host"]
+        port = urlsplit(api.server).port or 443
+        rule = f"The cluster's security group: inbound TCP {port} from {host}. The other ways were not tried: that takes a pod"
+        found = [_way(f"this driver ({host})", api.server, error.reason, rule)]
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -96,7 +104,7 @@ def examine(settings: dict[str, str], api: Api) -> list[Object]:
     host = settings["spark.driver.host"]
     ports = [int(settings.get("spark.driver.port", DRIVER_PORT)), int(settings.get("spark.driver.blockManager.port", DRIVER_PORT + 1))]
     own = int(settings.get("spark.blockManager.port", EXECUTOR_PORT))
-    found = [_way("this driver", api.server, "", "")]
+    found = [_way(f"this driver ({host})", api.server, "", "")]
     api.ask("GET", "/version")
     listeners = [listener for port in ports if (listener := _listen(port))]
     pods = f"/api/v1/namespaces/{settings.get('spark.kubernetes.namespace', 'default')}/pods"
@@ -116,7 +124,7 @@ def examine(settings: dict[str, str], api: Api) -> list[Object]:
         why = there.get(str(port), "the pod did not say")
         found.append(_way(f"a pod ({address})", f"{what} at {host}:{port}", why, rule))
     rule = f"The pods' security group: inbound TCP {own} from {host}. Without it task results above 100 MB hang, and nothing else"
-    found.append(_way("this driver", f"an executor's blocks at {address}:{own}", there.get("here", "not tried"), rule))
+    found.append(_way(f"this driver ({host})", f"an executor's blocks at {address}:{own}", there.get("here", "not tried"), rule))
     return found
 
 

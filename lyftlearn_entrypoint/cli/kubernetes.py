@@ -36,6 +36,14 @@ def defaults() -> dict[str, str]:
     return found
 
 
+class Unreached(Unavailable):
+    """No connection to the API server. `reason` is what the attempt ended with."""
+
+    def __init__(self, server: str, reason: object) -> None:
+        super().__init__(f"{server} cannot be reached: {reason}", "The cluster's security group: inbound TCP 443 from here")
+        self.reason = str(reason)
+
+
 class Api:
     """An API server. `server` is its URL; `authority` PEM text of its CA, '' for a public one; `token` a bearer's."""
 
@@ -65,7 +73,8 @@ class Api:
         return cls(server, authority, json.loads(done.stdout)["status"]["token"])
 
     def ask(self, method: str, path: str, body: Object | None = None, seconds: float = 5.0, **query: str) -> Any:
-        """The answer: an object, or text where it is none. Raises Unavailable (69), and Refused (77) for 401 and 403."""
+        """The answer: an object, or text where it is none. Raises Unreached (69) where nobody answers, Refused (77) for 401 and 403, and
+        Unavailable (69) for other errors."""
         url = self.server + path + ("?" + urllib.parse.urlencode(query) if query else "")
         if not url.startswith("http"):
             raise BadSettings("the API server is no URL: " + self.server, "Correct LYFTLEARN_SPARK_EKS_ENDPOINT")
@@ -83,10 +92,7 @@ class Api:
             kind = Refused if error.code in (401, 403) else Unavailable
             raise kind(f"{method} {path}: {self.server} answers {error.code}: {said}", "") from None
         except OSError as error:
-            reason = getattr(error, "reason", error)
-            raise Unavailable(
-                f"{self.server} cannot be reached: {reason}", "The cluster's security group: inbound TCP 443 from here"
-            ) from None
+            raise Unreached(self.server, getattr(error, "reason", error)) from None
         try:
             return json.loads(text)
         except ValueError:

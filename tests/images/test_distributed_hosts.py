@@ -11,7 +11,8 @@ import pytest
 from lyftlearn_local.container import TRAINING, Passed
 from tests.images.conftest import Container, Start
 from tests.images.platform_files import Mounted, readable
-from tests.images.spark.jobs import PATIENCE, PROGRAMS
+from tests.images.spark.jobs import PATIENCE, PROGRAMS, SUITE_PATIENCE, mounted, suite_right
+from tests.images.spark.storage import BUCKET, REGION, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ class Job:
     def __init__(self, network: str, start: Start, client: Any, image: str, directory: Path) -> None:
         self._network, self._start, self._client, self._image = network, start, client, image
         self._directory = readable(directory)
+        self.options: dict[str, dict[str, Any]] = {}  # docker's, beside the platform's own
         self.hosts: dict[str, Container] = {}
 
     def start(self, host: str, command: str, **settings: str) -> Container:
@@ -36,9 +38,12 @@ class Job:
         job = Mounted(readable(self._directory / host), TRAINING, Passed(given, {}, ["train"]))
         config = {"current_host": host, "hosts": HOSTS, "network_interface_name": "eth0"}
         (job.ml / "input/config/resourceconfig.json").write_text(json.dumps(config))
+        options = job.options(PROGRAMS)
+        for name, value in self.options.items():
+            options[name] |= value
         names = {self._network: self._client.api.create_endpoint_config(aliases=[host])}
         where = {"network": self._network, "networking_config": names, "network_mode": None, "hostname": host}
-        made = self._start("train", image=self._image, mem_limit="3g", nano_cpus=1_000_000_000, **job.options(PROGRAMS), **where)
+        made = self._start("train", image=self._image, mem_limit="3g", nano_cpus=1_000_000_000, **options, **where)
         self.hosts[host] = made.expect(*MEANT)
         return made
 
@@ -83,6 +88,28 @@ def test_the_program_gets_the_whole_cluster(job: Job) -> None:
     assert job.hosts["algo-10"].wait(30) == 0
     assert time.monotonic() - began < 10
     assert "algo-1 runs the program; this host, algo-10, works for it" in job.hosts["algo-10"].log
+
+
+def test_every_kind_of_job(job: Job, client: Any, network: str, tmp_path: Path) -> None:
+    """The jobs of a notebook in Studio (test_distributed_network.py), on three hosts with keys of their own for S3."""
+    storage = Storage(client.networks.get(network).attrs["IPAM"]["Config"][0]["Gateway"])
+    try:
+        job.options = mounted(readable(tmp_path), storage.hadoop)
+        keys = {}
+        for host in (*HOSTS[1:], HOSTS[0]):
+            made = storage.mint()
+            keys[host] = made["AccessKeyId"]
+            given = {"AWS_ACCESS_KEY_ID": keys[host], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"], "AWS_SESSION_TOKEN": made["Token"]}
+            primary = job.start(host, f"python /code/suite.py s3a://{BUCKET}/hosts", AWS_REGION=REGION, **given)
+        assert primary.wait(SUITE_PATIENCE) == 0, primary.log
+        (found,) = printed(primary)
+        print(found)
+        suite_right(found)
+        assert found["master"].startswith("spark://")
+        assert [job.hosts[host].wait(30) for host in HOSTS[1:]] == [0, 0]
+        assert storage.callers() - {storage.keys[0]} == set(keys.values())
+    finally:
+        storage.close()
 
 
 def test_a_primary_whose_container_is_killed(job: Job) -> None:

@@ -1,12 +1,15 @@
 """How the tests start the image with Spark: configuration, users, and what a program said at its end."""
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.images.conftest import Container
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -23,6 +26,7 @@ RESTRICTED: "dict[str, Any]" = {
 QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 # A job takes 10 s on an idle machine with two cores, and six times as long on one that has much else to do.
 PATIENCE = 400
+SUITE_PATIENCE = 3 * PATIENCE  # programs/suite.py: six jobs
 
 
 def mounted(directory: Path, properties: "dict[str, str] | None" = None) -> "dict[str, Any]":
@@ -49,6 +53,29 @@ def right(found: "dict[str, Any]") -> None:
     words = {str(word): 28_572 if word < 3 else 28_571 for word in range(7)}
     expected = {"scaled": 9_990_000, "half": 249_750.0, "words": words, "large": 9 << 20, "pandas": 499_500}
     assert {name: found[name] for name in expected} == expected
+
+
+def suite_right(found: "dict[str, Any]") -> None:
+    """Fails unless programs/suite.py computed what it computes wherever it runs. The shuffle has a few bytes around each record."""
+    expected: dict[str, dict[str, Any]] = {
+        "words": {"to": 15_000, "be": 10_000, "different": 14},
+        "udf": {"sum": sum(number % 97 * 3 for number in range(200_000))},
+        "shuffle": {"records": 200, "right": True},
+        "pandas": {"rows": 400_000, "right": True, "megabytes": 51},
+        "broadcast": {"right": True},
+        "parquet": {"rows": 500_000, "sum": sum(range(3, 500_000, 4))},
+    }
+    assert {job: {name: found[job][name] for name in facts} for job, facts in expected.items()} == expected
+    assert 200 <= found["shuffle"]["megabytes"] < 250
+
+
+def until(condition: "Callable[[], object]", what: str, seconds: float = 60) -> float:
+    """Wait for it, so long at most. The seconds that it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() < began + seconds, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+    return time.monotonic() - began
 
 
 def line_of(client: Any, image: str) -> str:

@@ -21,6 +21,8 @@ from tests.images.spark.store import Object, Store, now
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.images.spark.site import Segment
+
 NODE = "node-1"
 LABEL = "lyftlearn.test.cluster"  # on each container, with the cluster's name
 
@@ -33,7 +35,7 @@ class Kubelet:
     pods Pending. `logs` keeps what each container said, also when its pod is gone.
     """
 
-    def __init__(self, client: Any, store: Store, network: Network, extra: "dict[str, str]", name: str) -> None:
+    def __init__(self, client: Any, store: Store, network: "Network | Segment", extra: "dict[str, str]", name: str) -> None:
         self._client = client
         self._store = store
         self._network = network
@@ -159,7 +161,6 @@ class Kubelet:
         group = spec.get("securityContext", {}).get("fsGroup")
         options: dict[str, Any] = {
             "name": f"{self._name}-{name}"[:120],
-            "hostname": spec.get("hostname", name)[:63],
             "entrypoint": container.get("command"),
             "command": container.get("args"),
             "environment": {**self._extra, **environment(pod, container, self._store, address, NODE)},
@@ -173,8 +174,7 @@ class Kubelet:
             "mem_limit": bytes_of(limits["memory"]) if "memory" in limits else None,
             "nano_cpus": int(cores_of(limits["cpu"]) * 1e9) if "cpu" in limits else None,
             "labels": {LABEL: self._name},
-            "network": self._network.name,
-            "networking_config": self._network.at(self._client, address),
+            **self._network.options(self._client, address, spec.get("hostname", name)[:63]),
             "detach": True,
         }
         with self._lock:

@@ -128,9 +128,11 @@ class Network:
         with self._lock:
             self._used.discard(address)
 
-    def at(self, client: Any, address: str) -> Any:
-        """What the SDK wants to put a container at that address."""
-        return {self.name: client.api.create_endpoint_config(ipv4_address=address)}
+    def options(self, client: Any, address: str, hostname: str) -> "dict[str, Any]":
+        """Options of docker's SDK that put a container at that address. '' leaves its name to the engine."""
+        where = {self.name: client.api.create_endpoint_config(ipv4_address=address)}
+        named = {"hostname": hostname} if hostname else {}
+        return {"network": self.name, "networking_config": where, "network_mode": None, **named}
 
     def close(self) -> None:
         self._network.remove()

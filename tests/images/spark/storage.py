@@ -29,6 +29,7 @@ class Storage:
     def __init__(self, address: str = "127.0.0.1", guarded: bool = True) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="lyftlearn-storage-")
         self._log = Path(self._directory.name, "moto.log")
+        self.minted: set[str] = set()  # ids of the keys that `mint` gave
         environ = {"AWS_ACCESS_KEY_ID": "server", "AWS_SECRET_ACCESS_KEY": "server", "AWS_DEFAULT_REGION": REGION, "PATH": "/usr/bin:/bin"}
         server = Path(__file__).with_name("moto_server.py")
         self._moto = Child("moto", [sys.executable, str(server), address], environ, self._log)
@@ -47,7 +48,7 @@ class Storage:
             if guarded:
                 urllib.request.urlopen(request, timeout=10).close()
             self._settled = self._log.stat().st_size
-            self.link_local = LinkLocal(self._mint, 3600, host=address)
+            self.link_local = LinkLocal(self.mint, 3600, host=address)
         except BaseException:
             self._moto.stop()
             raise
@@ -93,8 +94,10 @@ class Storage:
         self._moto.stop()
         self._directory.cleanup()
 
-    def _mint(self) -> "dict[str, str]":
+    def mint(self) -> "dict[str, str]":
+        """Temporary keys of the role, as a container's credentials endpoint says them."""
         made = self.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="spark")["Credentials"]
+        self.minted.add(made["AccessKeyId"])
         return {
             "RoleArn": ROLE,
             "AccessKeyId": made["AccessKeyId"],
