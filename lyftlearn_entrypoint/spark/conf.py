@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 DRIVER_PORT = 38000
 EXECUTOR_PORT = 7079  # Spark's own default for executors' blocks on Kubernetes (Constants.scala, DEFAULT_BLOCKMANAGER_PORT)
 
+# A file of a notebook's configuration, which Spark sends to the session's ConfigMap with the others: whose it is and where its driver is,
+# for `lyftlearn spark reap`.
+MARKER = "lyftlearn-driver"
+
 _QUIET = {"spark.ui.showConsoleProgress": "false"}  # progress bars are hundreds of lines in a job's log
 
 # One value for the driver and its executors, since Spark ships the driver's: keys that a program sets by itself, then those of each

@@ -85,11 +85,15 @@ def carry(
         found.update(keep(launch, settings, place))
     elif chosen in (POD, EKS):
         found.update(_in_kubernetes(chosen, launch, environment, settings, place))
+        if place.watch:  # which sees executors that come to nothing; Spark's own limit ends a notebook after its 20th lost executor
+            found["spark.executor.maxNumFailures"] = "1000"
     else:
         found.update(conf.local(place.resources, not quiet))
     directory = place.directory + "/conf"
     real = place.root + directory
     files = _merged(found, environment, place, real)
+    if chosen == EKS:
+        files[conf.MARKER] = ("driver " + place.address + "\nowner " + place.labels.get("lyftlearn-owner", "") + "\n").encode()
     launch.volumes.append(Volume("spark", directory, files, 0o644, memory=False))
     if launch.switch:
         launch.owned.append(place.directory)
@@ -99,6 +103,8 @@ def carry(
     if python:
         environment.fill("PYSPARK_PYTHON", python, ORIGIN)
         environment.fill("PYSPARK_DRIVER_PYTHON", python, ORIGIN)
+    if place.watch and chosen in (CLUSTER, POD, EKS) and not (chosen == CLUSTER and not launch.keeper):
+        _watched(environment, settings, place)
     if chosen == CONNECT:
         environment.fill("SPARK_REMOTE", settings["spark_connect"], ORIGIN)
         launch.notes.append(
@@ -149,6 +155,15 @@ def _interpreter(launch: "Launch", environment: "Environment", place: "Place") -
     if first.startswith("/") and first.rpartition("/")[2].startswith("python"):
         return first
     return place.python(environment.variables.get("PATH", ""))
+
+
+def _watched(environment: "Environment", settings: "Settings", place: "Place") -> None:
+    """Have the driver's JVM watched. spark-submit gives it what this variable says, the user's own words too; and no setting of Spark's
+    that a user may replace is needed (SparkSubmitCommandBuilder.java)."""
+    program = place.watch.removesuffix("/spark/watch.jar") + "/bin/lyftlearn"
+    agent = "-javaagent:" + place.watch + "=" + str(max(int(float(settings["spark_patience"])), 1)) + ":" + program
+    given = environment.variables.get("SPARK_SUBMIT_OPTS", "")
+    environment.force("SPARK_SUBMIT_OPTS", (given + " " + agent).strip(), ORIGIN)
 
 
 def _in_kubernetes(chosen: str, launch: "Launch", environment: "Environment", settings: "Settings", place: "Place") -> "dict[str, str]":

@@ -267,6 +267,34 @@ def test_spark_connect(world: World) -> None:
     assert any("there is no sparkContext" in note for note in launch.notes)
 
 
+WATCH = "/opt/lyftlearn/spark/watch.jar"
+
+
+def test_a_driver_with_executors_elsewhere_is_watched(world: World) -> None:
+    """By an agent in its JVM, with the patience that was set; words of the user's for that JVM stay."""
+    notebook = place(address="10.9.0.1", watch=WATCH, labels={"lyftlearn-owner": "ada"})
+    launch = world.launch(given(notebook), {"SPARK_SUBMIT_OPTS": "-Xss4m"}, STUDIO, also={**EKS, "spark_patience": "300"})
+    assert launch.env["SPARK_SUBMIT_OPTS"] == f"-Xss4m -javaagent:{WATCH}=300:/opt/lyftlearn/bin/lyftlearn"
+    assert properties(launch)["spark.executor.maxNumFailures"] == "1000"
+    (files,) = [volume.files for volume in launch.volumes if volume.directory == CONF]
+    assert files["lyftlearn-driver"] == b"driver 10.9.0.1\nowner ada\n"
+    pod = world.launch(given(place(watch=WATCH, **POD)), {}, KUBERNETES, spark_image=IMAGE)
+    assert pod.env["SPARK_SUBMIT_OPTS"] == f"-javaagent:{WATCH}=120:/opt/lyftlearn/bin/lyftlearn"
+    primary = world.launch(given(place(watch=WATCH, hosts=hosts("algo-1"), address="10.0.0.7")), {}, TRAINING)
+    assert "-javaagent:" in primary.env["SPARK_SUBMIT_OPTS"]
+
+
+@pytest.mark.parametrize("known", [{}, {"hosts": hosts("algo-10"), "address": "10.0.0.9"}])
+def test_nobody_is_watched_who_waits_for_no_executor(world: World, known: "dict[str, Any]") -> None:
+    assert "SPARK_SUBMIT_OPTS" not in world.launch(given(place(watch=WATCH, **known)), {}, TRAINING).env
+
+
+def test_an_image_without_the_watcher(world: World) -> None:
+    launch = world.launch(given(place(address="10.9.0.1")), {}, STUDIO, also=EKS)
+    assert "SPARK_SUBMIT_OPTS" not in launch.env
+    assert "spark.executor.maxNumFailures" not in properties(launch)  # Spark's own limit is all that there is then
+
+
 def test_no_place_for_the_configuration(world: World) -> None:
     assert world.launch(given(place(directory="")), {}, KUBERNETES).warnings == []
     assert any("LYFTLEARN_SPARK_DIR" in warning for warning in world.launch(given(place(directory="")), {}, TRAINING).warnings)
