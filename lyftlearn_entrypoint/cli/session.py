@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Answer = tuple[bool, str]  # whether it is final, and the reason
 
-# What a kubelet says of a container that the same try again does not mend (kubernetes, pkg/kubelet: images/types.go, kuberuntime_container.go).
+# What a kubelet says of a container that trying again does not mend (kubernetes: pkg/kubelet/images/types.go and kuberuntime_container.go).
 NEVER = {
     "CreateContainerConfigError",
     "CreateContainerError",

@@ -43,8 +43,8 @@ def reap(minutes: int, all_owners: bool, unreachable: bool, dry_run: bool, as_js
     """Remove what drivers that were killed left in the cluster: ended executors' pods, and their sessions' ConfigMaps.
 
     A driver that lives removes its executors' pods within seconds. One that was killed by SIGKILL, or for memory, cannot: its executors end
-    by themselves, and their pods stay. A session of which any executor still runs is left alone, and so is one without executors whose driver's
-    address still has one of a driver's ports open.
+    by themselves, and their pods stay. A session of which any executor still runs is left alone; so is one without executors while one of a
+    driver's ports is open at its driver's address.
     """
     settings = defaults()
     api = Api.of_this_place(settings)

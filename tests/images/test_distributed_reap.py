@@ -1,9 +1,9 @@
 """`lyftlearn spark reap` where no executor's pod tells that a session has ended: the ConfigMap alone was left."""
 
-from tests.images.spark.jobs import PATIENCE
-from tests.images.test_distributed_kubernetes import WAIT, Notebook, Secured, notebook, secured, until
-
 import pytest
+
+from tests.images.spark.jobs import PATIENCE
+from tests.images.test_distributed_kubernetes import WAIT, Notebook, Secured, notebook, secured
 
 __all__ = ["notebook", "secured"]  # fixtures
 
@@ -13,8 +13,7 @@ IDLE = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate()
 
 
 def test_a_config_map_without_a_pod(notebook: Notebook, secured: Secured) -> None:
-    """A session that had no executor yet: while it lives its ConfigMap stays, since its executors will need it; when its JVM has been killed
-    it goes."""
+    """A session that had no executor yet: while it lives its ConfigMap stays, since its executors will need it; its JVM killed, it goes."""
     found = secured.cluster.store.find
     command = f'python -c "{IDLE}" & {WAIT.replace("exec ", "")} lyftlearn spark reap --older-than 0; echo first; '
     command += "kill -9 $(pgrep -f org.apache.spark.deploy.SparkSubmit); lyftlearn spark reap --older-than 0; echo second"

@@ -93,6 +93,9 @@ public final class Watch extends Thread {
         asked = System.nanoTime();
         String why = answer.length > 1 ? answer[1].strip() : "";
         if (answer[0].equals("final") || over && found.statusTracker().getExecutorInfos().length <= 1) {
+            if (!answer[0].equals("final")) {
+                why += ". Where a cluster needs longer to make nodes: LYFTLEARN_SPARK_PATIENCE, in seconds (here " + patience + ")";
+            }
             fail(found, executors, waited, why);
         }
     }

@@ -1,0 +1,61 @@
+"""A user's job that takes all that Spark's share of the place is: python fill.py MIB OWN. What it did is the last line of its stdout, as JSON.
+
+All Java heaps are filled: with as much as Spark caches, under a shuffle. Then each Python worker holds MIB MiB, all at
+once, and the program itself OWN MiB, with a table of 50 MB broadcast to all and 50 MB fetched.
+"""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from pyspark import StorageLevel  # type: ignore[import-not-found]
+from pyspark.sql import SparkSession, functions  # type: ignore[import-not-found]
+
+each, own = (int(word) for word in sys.argv[1:])
+spark = SparkSession.builder.getOrCreate()
+context = spark.sparkContext
+deadline = time.monotonic() + 60
+while not context.master.startswith("local") and context._jsc.sc().statusTracker().getExecutorInfos().__len__() < 2:
+    assert time.monotonic() < deadline
+    time.sleep(0.5)
+cores = context.defaultParallelism
+heap = int(context._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsMb(context.getConf().get("spark.driver.memory")))
+if not context.master.startswith("local"):
+    infos = context._jsc.sc().statusTracker().getExecutorInfos().__len__() - 1
+    heap = infos * context._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsMb(context.getConf().get("spark.executor.memory", "1g"))
+facts: dict[str, Any] = {"cores": cores, "heap": heap}
+
+# 64 KiB in each row, which nothing compresses, and more rows than Spark caches: what does not fit is dropped. Then a shuffle beside it.
+rows = context.parallelize(range(heap * 12), heap // 8).map(lambda _: os.urandom(1 << 16)).persist(StorageLevel.MEMORY_ONLY)
+facts["rows"] = rows.count()
+facts["cached"] = sum(info.memSize() for info in context._jsc.sc().getRDDStorageInfo()) >> 20
+wide = spark.range(heap // 4, numPartitions=cores * 4).select(
+    functions.repeat(functions.sha2(functions.col("id").cast("string"), 512), 8192).alias("text")
+)
+sums = wide.repartition(cores * 4, "text").sortWithinPartitions("text").selectExpr("sum(length(text)) as total")
+facts["shuffled"] = sums.first()["total"] >> 20
+
+
+# Python's share, in all workers at the same time.
+shared = context.broadcast(bytes(50 << 20))
+
+
+def hold(_: Any) -> "tuple[int, int]":
+    held = bytearray(each << 20)
+    for place in range(0, len(held), 4096):
+        held[place] = 1
+    time.sleep(5)
+    with open("/proc/self/status") as status:
+        resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) >> 10
+    return len(shared.value) + held[0], resident
+
+
+mine = bytearray(own << 20)
+for place in range(0, len(mine), 4096):
+    mine[place] = 1
+facts["workers"] = [size for _, size in context.parallelize(range(cores), cores).map(hold).collect()]
+facts["pandas"] = len(spark.range(50).select(functions.repeat(functions.lit("x"), 1 << 20).alias("text")).toPandas())
+spark.stop()
+print(json.dumps(facts))
