@@ -1,7 +1,7 @@
-"""A user's job that takes all that Spark's share of the place is: python fill.py MIB OWN. What it did is the last line of its stdout, as JSON.
+"""A user's job that takes all of Spark's share of a place: python fill.py MIB OWN. What it did is the last line of its stdout, as JSON.
 
-All Java heaps are filled: with as much as Spark caches, under a shuffle. Then each Python worker holds MIB MiB, all at
-once, and the program itself OWN MiB, with a table of 50 MB broadcast to all and 50 MB fetched.
+All Java heaps are filled: with as much as Spark caches, and a shuffle beside it. Then each Python worker holds MIB MiB, all at once, and
+the program itself OWN MiB, with 50 MB broadcast to all and 50 MB fetched.
 """
 
 import json
