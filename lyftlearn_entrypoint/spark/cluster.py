@@ -195,7 +195,7 @@ def _agree(host: Host, workers: link.Primary) -> None:
         )
 
 
-def _listens(master: daemon.Daemon, address: str, seconds: float = 60.0) -> str:
+def _listens(master: daemon.Daemon, address: str, seconds: float = 300.0) -> str:
     """Wait until the master takes connections. Returns what went wrong, or ''."""
     import socket
 

@@ -64,7 +64,7 @@ def test_as_spark_reads_it() -> None:
 
 def hosts(*kinds: "tuple[int, int, int]") -> "list[sizing.Share]":
     """(how many, processors, GiB) of each kind; the first one of all drives."""
-    shares = []
+    shares: list[sizing.Share] = []
     for number, cpus, memory in kinds:
         shares += [sizing.share(cpus, memory * GIB, drives=not shares and not index) for index in range(number)]
     return shares
