@@ -106,6 +106,12 @@ def cluster(address: str, hosts: int, share: sizing.Share, alike: bool) -> "dict
     return found
 
 
+def authenticated(secret: str) -> "dict[str, str]":
+    """Master, workers, driver and executors prove to each other that they know it, and encrypt. All of them read the same file; executors
+    get it from their worker, in a variable (Spark, "Security"; CommandUtils.scala)."""
+    return {"spark.authenticate": "true", "spark.authenticate.secret": secret, "spark.network.crypto.enabled": "true"}
+
+
 class Executors:
     """What the platform says of executors in Kubernetes. '' leaves it to the user."""
 

@@ -1,6 +1,7 @@
 """The step `spark` of a plan: which Spark a start gets, as plain data. Pure, as the plan is."""
 
 from lyftlearn_entrypoint import context as contexts
+from lyftlearn_entrypoint.errors import BadSettings
 from lyftlearn_entrypoint.launch import Volume
 from lyftlearn_entrypoint.spark import conf
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 ORIGIN = "spark"
 DEFAULTS = "spark-defaults.conf"
+_SHORTEST = 16  # characters of a secret
 LOCAL, CLUSTER, POD, EKS, CONNECT = "local", "cluster", "pod", "eks", "connect"
 
 
@@ -71,7 +73,10 @@ def carry(
     place: "Place",
     gateway: "tuple[str, int] | None" = None,
 ) -> None:
-    """Add Spark's part to a launch: variables, the configuration, and the keeper of a cluster. `gateway`: that of metrics."""
+    """Add Spark's part to a launch: variables, the configuration, and the keeper of a cluster. `gateway`: that of metrics.
+
+    Raises BadSettings (78) for a secret that is not there.
+    """
     chosen = mode(context, settings, place, launch.warnings)
     quiet = context.name in (contexts.KUBERNETES, contexts.LOCAL)
     if not place.directory:
@@ -91,10 +96,11 @@ def carry(
         found.update(conf.local(place.resources, not quiet))
     directory = place.directory + "/conf"
     real = place.root + directory
-    files = _merged(found, environment, place, real)
+    secret = _secret(environment, settings, place) if chosen == CLUSTER and settings["spark_secret"] else ""
+    files = _merged({**found, **conf.authenticated(secret)} if secret else found, environment, place, real)
     if chosen == EKS:
         files[conf.MARKER] = ("driver " + place.address + "\nowner " + place.labels.get("lyftlearn-owner", "") + "\n").encode()
-    launch.volumes.append(Volume("spark", directory, files, 0o644, memory=False))
+    launch.volumes.append(Volume("spark", directory, files, 0o600 if secret else 0o644, memory=False))
     if launch.switch:
         launch.owned.append(place.directory)
     # The user's own directory is part of it: what the variable said is merged, not lost.
@@ -155,6 +161,21 @@ def _interpreter(launch: "Launch", environment: "Environment", place: "Place") -
     if first.startswith("/") and first.rpartition("/")[2].startswith("python"):
         return first
     return place.python(environment.variables.get("PATH", ""))
+
+
+def _secret(environment: "Environment", settings: "Settings", place: "Place") -> str:
+    """The secret of this job's cluster: made of one that its hosts have in common and of what tells this job from others."""
+    from lyftlearn_entrypoint.fetch.sigv4 import hmac_sha256
+
+    name = settings["spark_secret"]
+    value = environment.variables.get(name, "")
+    if len(value) < _SHORTEST:
+        raise BadSettings(
+            settings.place("spark_secret") + ": the variable " + name + (" is not set" if not value else " is shorter than 16 characters"),
+            "Name a credential that every host of the job gets, with a long random value",
+        )
+    job = environment.variables.get("TRAINING_JOB_ARN", "") + "\n" + " ".join(place.hosts.names if place.hosts else [])
+    return hmac_sha256(value.encode("utf-8", "surrogateescape"), job.encode("utf-8", "surrogateescape")).hex()
 
 
 def _watched(environment: "Environment", settings: "Settings", place: "Place") -> None:

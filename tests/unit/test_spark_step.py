@@ -8,6 +8,7 @@ import pytest
 
 from lyftlearn_entrypoint.adapt.hosts import Hosts
 from lyftlearn_entrypoint.context import ENDPOINT, KUBERNETES, LOCAL, PROCESSING, STUDIO, TRAINING
+from lyftlearn_entrypoint.errors import BadSettings
 from lyftlearn_entrypoint.launch import Inputs, Launch
 from lyftlearn_entrypoint.spark.place import Place
 from lyftlearn_entrypoint.spark.resources import Resources
@@ -150,6 +151,31 @@ def test_the_primary_of_several_hosts(world: World) -> None:
     assert "/tmp/lyftlearn-spark-1000" in launch.owned
     # Driver's keys stay at home.
     assert found["spark.hadoop.fs.s3a.access.key"] == found["spark.hadoop.fs.s3a.session.token"] == ""
+
+
+def test_a_cluster_with_a_secret(world: World) -> None:
+    """Each host makes the same one of what a credential says, another in another job, and shows it to nobody."""
+    made = []
+    for current, arn in (("algo-1", "arn:1"), ("algo-10", "arn:1"), ("algo-1", "arn:2")):
+        environ = {"CREDENTIALS_CLUSTER": "long-enough-and-random", "TRAINING_JOB_ARN": arn}
+        found_place = place(hosts=hosts(current), address="10.0.0.7")
+        launch = world.launch(given(found_place), environ, TRAINING, spark_secret="CREDENTIALS_CLUSTER")
+        found = properties(launch)
+        assert found["spark.authenticate"] == found["spark.network.crypto.enabled"] == "true"
+        (volume,) = [volume for volume in launch.volumes if volume.directory == CONF]
+        assert volume.mode == 0o600
+        secret = found["spark.authenticate.secret"]
+        assert secret not in json.dumps([launch.spark, launch.notes, launch.warnings, launch.keeper, launch.command.argv, launch.env])
+        made.append(secret)
+    assert made[0] == made[1] != made[2]
+    assert len(made[0]) == 64
+
+
+@pytest.mark.parametrize(("value", "words"), [({}, "is not set"), ({"CREDENTIALS_CLUSTER": "short"}, "is shorter than 16")])
+def test_a_secret_that_is_none(world: World, value: "dict[str, str]", words: str) -> None:
+    """A cluster that was to authenticate does not start without."""
+    with pytest.raises(BadSettings, match=words):
+        world.launch(given(place(hosts=hosts("algo-1"), address="10.0.0.7")), value, TRAINING, spark_secret="CREDENTIALS_CLUSTER")
 
 
 @pytest.mark.parametrize("context", [TRAINING, PROCESSING])
