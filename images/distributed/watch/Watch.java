@@ -55,11 +55,15 @@ public final class Watch extends Thread {
                 sleep(1000);
                 scala.Option<SparkContext> active = SparkContext$.MODULE$.getActive();
                 if (active.isDefined() && !active.get().isStopped() && !active.get().isLocal()) {
-                    look(active.get());
+                    try {
+                        look(active.get());
+                    } catch (RuntimeException error) {
+                        continue; // the session was stopped meanwhile; the next look will see
+                    }
                 }
             }
-        } catch (InterruptedException | RuntimeException | LinkageError error) {
-            // Another Spark than the one that this was made for, or the end: then Spark is as it is without us.
+        } catch (InterruptedException | LinkageError error) {
+            // The end, or another Spark than the one that this was made for: then Spark is as it is without us.
         }
     }
 
@@ -91,6 +95,8 @@ public final class Watch extends Thread {
         // The first line says whether waiting may help: `wait`, `final`, or `nothing` that is known to be wrong.
         String[] answer = ask(found, executors).split("\n", 2);
         asked = System.nanoTime();
+        // A first task may well take an hour: where nothing is found closed, nobody is asked again.
+        proved = executors > 0;
         String why = answer.length > 1 ? answer[1].strip() : "";
         if (answer[0].equals("final") || over && found.statusTracker().getExecutorInfos().length <= 1) {
             if (!answer[0].equals("final")) {
