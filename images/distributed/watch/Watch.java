@@ -127,6 +127,7 @@ public final class Watch extends Thread {
             found.cancelJob(job, reason);
         }
         since = 0;
+        proved = false;
     }
 
     /** The program's answer. It gets the settings of this session that say where executors are looked for; none of them is secret. */
