@@ -109,8 +109,9 @@ def _like_an_executor(settings: dict[str, str]) -> Object:
     """A pod that asks for what an executor asks for. Nothing is made of it: dryRun."""
     heap = size(settings.get("spark.executor.memory", "1g"))
     factor = float(settings.get("spark.executor.memoryOverheadFactor", sizing.JVM_FACTOR))
+    least = size(settings.get("spark.executor.minMemoryOverhead", "384m"))
     more = settings.get("spark.executor.memoryOverhead")
-    memory = f"{(heap + (size(more) if more else sizing.overhead(heap, factor))) >> 20}Mi"
+    memory = f"{(heap + (size(more) if more else max(least, int(heap * factor)))) >> 20}Mi"
     cpu = settings.get("spark.kubernetes.executor.request.cores") or settings.get("spark.executor.cores", "1")
     container: Object = {
         "name": "executor",

@@ -59,6 +59,8 @@ _EXECUTORS = {
     "spark.kubernetes.executor.useDriverPodIP": "false",
     # A Python driver in client mode counts as a JVM one (0.10): Python workers were killed for memory.
     "spark.executor.memoryOverheadFactor": str(sizing.PYTHON_FACTOR),
+    # Of a small executor that is too little for a JVM and a worker with pandas. (Since 4.0; 3.5 has 384 MiB, and no setting for it.)
+    "spark.executor.minMemoryOverhead": sizing.text(2 * sizing.LEAST_OVERHEAD),
     **_KEYS_STAY,
 }
 

@@ -233,7 +233,7 @@ def test_a_pod_that_may_ask_the_api(world: World) -> None:
     assert found["spark.driver.host"] == found["spark.driver.bindAddress"] == "10.1.2.3"
     assert found["spark.kubernetes.namespace"] == "ml"
     assert found["spark.kubernetes.executor.useDriverPodIP"] == "false"
-    assert found["spark.executor.memoryOverheadFactor"] == "0.4"
+    assert (found["spark.executor.memoryOverheadFactor"], found["spark.executor.minMemoryOverhead"]) == ("0.4", "768m")
     assert not [name for name in found if "oauthToken" in name or "caCertFile" in name]
     assert "KUBECONFIG" not in launch.env  # it would come before the service account
     assert launch.notes == []
