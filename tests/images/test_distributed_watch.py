@@ -112,3 +112,17 @@ def test_an_executor_that_fits_no_host(job: Job) -> None:
     for container in job.hosts.values():
         container.expect(*MEANT)
     assert "an executor of 1 cores and 65536 MiB fits no host: the largest offers 1 cores" in reason(primary)
+
+
+def test_an_api_that_cannot_be_reached(notebook: Notebook, secured: Secured, need: "Need") -> None:
+    """The session itself does not come up."""
+    need(os.geteuid() == 0 and shutil.which("nsenter") and shutil.which("iptables"), "nsenter and iptables, as root")
+    lines = PROGRAM.replace("spark = SparkSession.builder.getOrCreate()\n", "").replace("spark.stop()\n", "")
+    program = lines.replace("    spark.range", "    SparkSession.builder.getOrCreate().range")
+    container = notebook.run("sh", "-c", WAIT + 'python -c "$0"', program).expect(*MEANT, "Traceback")
+    closed(container, "-A", "OUTPUT", "-p", "tcp", "--dport", secured.cluster.api.url.rpartition(":")[2])
+    container.exec("touch", "/tmp/go")
+    assert container.wait(PATIENCE) == 0, container.log
+    line = next(line for line in container.stdout.splitlines() if line.startswith("after "))
+    print(line)
+    assert int(line.split()[1]) < LIMIT, container.log
