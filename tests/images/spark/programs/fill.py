@@ -68,6 +68,7 @@ for place in range(0, len(mine), 4096):
     mine[place] = 1
 found = context.parallelize(range(cores), cores).map(hold).collect()
 facts["workers"], facts["java"] = sorted(worker for worker, _ in found), sorted({java for _, java in found})
+rows.unpersist(True)  # Spark's cache leaves no room for what it does not count; Java keeps the memory that it has
 facts["pandas"] = len(spark.range(50).select(functions.repeat(functions.lit("x"), 1 << 20).alias("text")).toPandas())
 spark.stop()
 print(json.dumps(facts))
