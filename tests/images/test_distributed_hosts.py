@@ -34,7 +34,7 @@ class Job:
         self.hosts: dict[str, Container] = {}
 
     def start(self, host: str, command: str, **settings: str) -> Container:
-        given = {"LYFTLEARN_TRAIN_COMMAND": command, "LYFTLEARN_USER": "lyftlearn", **settings}
+        given = {"LYFTLEARN_TRAIN_COMMAND": command, "LYFTLEARN_USER": "lyftlearn", "LYFTLEARN_SPARK_PATIENCE": "600", **settings}
         job = Mounted(readable(self._directory / host), TRAINING, Passed(given, {}, ["train"]))
         config = {"current_host": host, "hosts": HOSTS, "network_interface_name": "eth0"}
         (job.ml / "input/config/resourceconfig.json").write_text(json.dumps(config))

@@ -100,7 +100,7 @@ def test_nodes_that_do_not_come(notebook: Notebook, secured: Secured) -> None:
 def test_nodes_that_come_late(notebook: Notebook, secured: Secured) -> None:
     """A Pending pod is no reason while there is patience: it is asked about, and the job waits on."""
     secured.cluster.kubelet.delay = 70
-    container = notebook.run("python", "-c", PROGRAM, LYFTLEARN_SPARK_PATIENCE="300").expect(*MEANT)
+    container = notebook.run("python", "-c", PROGRAM).expect(*MEANT)
     assert container.wait(PATIENCE) == 1, container.log
     assert "it had an executor" in container.log
 
