@@ -33,7 +33,7 @@ def unharmed(*containers: Container) -> None:
 def filled(found: "dict[str, Any]", heap: int, python: int) -> None:
     """The heap was the formula's, Java took all of it, and each worker what it was to take."""
     assert found["heap"] == heap
-    assert found["java"][0] >= 0.9 * heap, found
+    assert found["java"][0] >= 0.8 * heap, found
     assert found["workers"][0] >= python, found
     assert found["pandas"] == 50
 

@@ -32,7 +32,7 @@ heap = each_heap * executors
 facts: dict[str, Any] = {"cores": cores, "executors": executors, "heap": each_heap}
 
 # 64 KiB in each row, which nothing compresses, and more rows than Spark caches: what does not fit is dropped. Then a shuffle beside it.
-rows = context.parallelize(range(heap * 8), heap // 8).map(lambda _: os.urandom(1 << 16)).persist(StorageLevel.MEMORY_ONLY)
+rows = context.parallelize(range(heap * 6), heap // 8).map(lambda _: os.urandom(1 << 16)).persist(StorageLevel.MEMORY_ONLY)
 facts["rows"] = rows.count()
 facts["cached"] = sum(info.memSize() for info in context._jsc.sc().getRDDStorageInfo()) >> 20
 wide = spark.range(heap // 4, numPartitions=cores * 4).select(
