@@ -82,6 +82,12 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
      "`sc://host:port` of a Spark Connect server for notebooks that executors cannot reach; there is no `sparkContext` then."),
     ("spark_wait", "seconds", "600", "spark",
      "Seconds until a host of a job gives up on a primary that never came."),
+    ("spark_secret", "text", "", "spark",
+     "Name of a variable, such as a credential's, with a secret that a job's hosts have in common: with it the cluster of several hosts "
+     "authenticates, and encrypts what its hosts say to each other."),
+    ("spark_patience", "seconds", "120", "spark",
+     "Seconds until a Spark job that no executor works for fails with the reason. More where the cluster has to make nodes first; what "
+     "no waiting helps (a closed port, a refusal, an image that is not there) is found out after 45 all the same."),
     ("user", "user", "", "user",
      "Who runs the program in a job: `name`, `uid` or `uid:gid`."),
     ("torch_hosts", "switch", "off", "",

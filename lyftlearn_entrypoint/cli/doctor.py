@@ -99,6 +99,14 @@ def spark(as_json: bool) -> None:
     sys.exit(0 if all(way["open"] for way in found) else Unavailable.code)
 
 
+@doctor.command("session", hidden=True)
+def session() -> None:
+    """Say why the session whose settings are on stdin has no executors: asked by the watcher in a driver's JVM."""
+    from lyftlearn_entrypoint.cli.session import answer
+
+    click.echo(answer(sys.stdin.read()))
+
+
 def examine(settings: dict[str, str], api: Api) -> list[Object]:
     """Each way: from, to, whether it is open, why not, and which rule opens it. Raises StartError where nothing can be tried at all."""
     host = settings["spark.driver.host"]
@@ -120,7 +128,8 @@ def examine(settings: dict[str, str], api: Api) -> list[Object]:
         except Unavailable:
             pass  # it ends by itself, and activeDeadlineSeconds ends it otherwise
     for port, what in zip(ports, ("the driver", "the driver's blocks"), strict=True):
-        rule = f"This notebook's security group: inbound TCP {DRIVER_PORT}-{DRIVER_PORT + 17} from the pods' group ({address})"
+        wanted = f"{DRIVER_PORT}-{DRIVER_PORT + 17}" if DRIVER_PORT <= port <= DRIVER_PORT + 17 else str(port)
+        rule = f"This driver's security group: inbound TCP {wanted} from the pods' ({address})"
         why = there.get(str(port), "the pod did not say")
         found.append(_way(f"a pod ({address})", f"{what} at {host}:{port}", why, rule))
     rule = f"The pods' security group: inbound TCP {own} from {host}. Without it task results above 100 MB hang, and nothing else"
@@ -157,7 +166,7 @@ def _watch(api: Api, pods: str, name: str, own: int) -> tuple[str, dict[str, str
     while time.monotonic() < end:
         status = api.ask("GET", f"{pods}/{name}")["status"]
         address = status.get("podIP", address)
-        why = _waits(status) or why
+        why = waits(status) or why
         log = str(api.ask("GET", f"{pods}/{name}/log")) if status.get("phase") not in (None, "Pending") else ""
         if "listening" in log and not here:
             here = _reach(address, own) or "open"
@@ -170,7 +179,8 @@ def _watch(api: Api, pods: str, name: str, own: int) -> tuple[str, dict[str, str
     raise Unavailable(f"the probe's pod does not run after {SECONDS:.0f} s: {why}", "Executors will not either: look at the pod's events")
 
 
-def _waits(status: Object) -> str:
+def waits(status: Object) -> str:
+    """What a pod that does not run waits for, as its status says; '' where it says nothing."""
     for each in status.get("containerStatuses", []):
         waiting = each.get("state", {}).get("waiting")
         if waiting:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import socket
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from lyftlearn_entrypoint.cli.kubernetes import Api, Object, defaults
 from lyftlearn_entrypoint.spark import token as tokens
+from lyftlearn_entrypoint.spark.conf import DRIVER_PORT, MARKER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OWNER = "spark.kubernetes.executor.label.lyftlearn-owner"
 
@@ -30,13 +36,15 @@ def token(cluster: str, region: str) -> None:
 @spark.command()
 @click.option("--older-than", "minutes", default=10, show_default=True, help="Minutes since an executor ended.")
 @click.option("--all-owners", is_flag=True, help="Also what other notebooks' owners left.")
+@click.option("--unreachable", is_flag=True, help="Also of drivers whose address does not answer at all from here.")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def reap(minutes: int, all_owners: bool, dry_run: bool, as_json: bool) -> None:
+def reap(minutes: int, all_owners: bool, unreachable: bool, dry_run: bool, as_json: bool) -> None:
     """Remove what drivers that were killed left in the cluster: ended executors' pods, and their sessions' ConfigMaps.
 
     A driver that lives removes its executors' pods within seconds. One that was killed by SIGKILL, or for memory, cannot: its executors end
-    by themselves, and their pods stay. A session of which any executor still runs is left alone.
+    by themselves, and their pods stay. A session of which any executor still runs is left alone; so is one without executors while one of a
+    driver's ports is open at its driver's address.
     """
     settings = defaults()
     api = Api.of_this_place(settings)
@@ -45,7 +53,11 @@ def reap(minutes: int, all_owners: bool, dry_run: bool, as_json: bool) -> None:
         selector += ",lyftlearn-owner=" + settings[OWNER]
     base = "/api/v1/namespaces/" + settings.get("spark.kubernetes.namespace", "default")
     pods = api.ask("GET", base + "/pods", labelSelector=selector)["items"]
-    left = abandoned(pods, dt.datetime.now(dt.timezone.utc) - dt.timedelta(minutes=minutes))
+    before = dt.datetime.now(dt.timezone.utc) - dt.timedelta(minutes=minutes)
+    maps = api.ask("GET", base + "/configmaps", labelSelector="spark-role=executor")["items"]
+    owner = "" if all_owners else settings.get(OWNER, "")
+    present = {pod["metadata"].get("labels", {}).get("spark-app-selector", "") for pod in pods}
+    left = abandoned(pods, before) + deserted(maps, present, before, owner, lambda host: gone(host, unreachable))
     removed: dict[str, list[str]] = {"pods": [], "configmaps": []}
     for session in left:
         of_it = f"spark-app-selector={session},spark-role=executor"
@@ -76,6 +88,38 @@ def abandoned(pods: list[Object], before: dt.datetime) -> list[str]:
         known = last.get(session, ended)
         last[session] = None if ended is None or known is None else max(ended, known)
     return sorted(session for session, ended in last.items() if ended is not None and ended < before)
+
+
+def deserted(maps: list[Object], present: set[str], before: dt.datetime, owner: str, gone: Callable[[str], bool]) -> list[str]:
+    """The sessions that have a ConfigMap from before that time, and neither a pod among `present` nor a driver: `gone` says so of a host.
+
+    Whose it is, and where its driver was, a start has written into it (conf.MARKER); one without that is left alone, and with an `owner`
+    that of others too.
+    """
+    found = set()
+    for each in maps:
+        session = each["metadata"].get("labels", {}).get("spark-app-selector", "")
+        marker = dict(line.split(" ", 1) for line in (each.get("data") or {}).get(MARKER, "").splitlines() if " " in line)
+        young = dt.datetime.fromisoformat(each["metadata"]["creationTimestamp"].replace("Z", "+00:00")) >= before
+        if not session or session in present or young or not marker.get("driver") or owner not in ("", marker.get("owner")):
+            continue
+        if gone(marker["driver"]):
+            found.add(session)
+    return sorted(found)
+
+
+def gone(host: str, unreachable: bool) -> bool:
+    """Whether no driver of a notebook's lives at that address: none of their ports is open. One that does not answer at all, as behind a
+    firewall, is as the flag says."""
+    for port in range(DRIVER_PORT, DRIVER_PORT + 18):
+        try:
+            socket.create_connection((host, port), 2).close()
+        except ConnectionRefusedError:
+            continue
+        except OSError:
+            return unreachable
+        return False
+    return True
 
 
 def _ended(pod: Object) -> dt.datetime | None:

@@ -14,7 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-from lyftlearn_entrypoint.spark import daemon, link, sizing
+from lyftlearn_entrypoint.spark import daemon, link, sizing, together
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 UP = b"up"
 TOGETHER = 120.0  # seconds; a job's hosts start within seconds of each other
@@ -25,7 +29,17 @@ class Host:
     """What one host's keeper has to know. Plain data, passed on the command line: nothing in it is secret."""
 
     def __init__(
-        self, home: str, address: str, primary: str, cores: int, memory: int, directory: str, others: int = 0, patience: float = 600.0
+        self,
+        home: str,
+        address: str,
+        primary: str,
+        cores: int,
+        memory: int,
+        directory: str,
+        offer: "Sequence[int]",
+        defaults: str,
+        others: int = 0,
+        patience: float = 600.0,
     ) -> None:
         self.home = home  # Spark's directory
         self.address = address  # of this host, where other hosts reach it
@@ -33,6 +47,8 @@ class Host:
         self.cores = cores
         self.memory = memory  # bytes offered to executors
         self.directory = directory  # of this user's own: logs, executors' work
+        self.offer = offer  # as together.agree takes it
+        self.defaults = defaults  # the program's spark-defaults.conf
         self.others = others  # hosts beside the primary
         self.patience = patience  # seconds until a primary that never came is an error; smspark waits as long
 
@@ -130,6 +146,8 @@ def keep_primary(host: Host, program: int, ready: int) -> int:
             place = Path(host.directory) / "master.log"
             master = daemon.Daemon("master", words, daemon.environment(dict(os.environ), sizing.DAEMON_HEAP), place)
             problem = _listens(master, host.address) or _gather(host, workers, watched)
+            if not problem:
+                _agree(host, workers)
         except OSError as error:
             problem = "Spark's cluster: " + (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
         os.write(ready, problem.encode() or UP)
@@ -153,11 +171,12 @@ def keep_primary(host: Host, program: int, ready: int) -> int:
 def _gather(host: Host, workers: link.Primary, watched: Program) -> str:
     """Wait for the other hosts, TOGETHER seconds at most. A program that is over before a host has come would leave that host waiting."""
     began = time.monotonic()
-    while len(workers.workers) < host.others:
+    while len(workers.offers) < host.others:
         if watched.ended(0.1):
             return "the start ended before its cluster was up"
         workers.accept()
         workers.say()
+        workers.hear()
         if time.monotonic() - began > TOGETHER:
             lacking = host.others - len(workers.workers)
             say(f"warning: {lacking} of {host.others + 1} hosts have not come after {TOGETHER:.0f} s: the program starts without them")
@@ -165,7 +184,18 @@ def _gather(host: Host, workers: link.Primary, watched: Program) -> str:
     return ""
 
 
-def _listens(master: daemon.Daemon, address: str, seconds: float = 60.0) -> str:
+def _agree(host: Host, workers: link.Primary) -> None:
+    """Give executors the size with which most of the hosts that are here is used. Raises OSError."""
+    found = together.agree([host.offer, *workers.offers])
+    if found and together.settle(Path(host.defaults), found):
+        cores = int(found["spark.executor.cores"])
+        number = int(found["spark.cores.max"]) // cores
+        say(
+            f"spark: {len(workers.offers) + 1} hosts have room for {number} executors of {cores} cores and {found['spark.executor.memory']}"
+        )
+
+
+def _listens(master: daemon.Daemon, address: str, seconds: float = 300.0) -> str:
     """Wait until the master takes connections. Returns what went wrong, or ''."""
     import socket
 
@@ -188,7 +218,8 @@ def keep_worker(host: Host) -> int:
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stopped.append(number))
-    connection = link.Worker(host.primary)
+    executors, cores, offered, left = host.offer
+    connection = link.Worker(host.primary, offer=link.line(executors, cores, offered, left))
     began = time.monotonic()
     told = 10.0
     while problem := connection.connect(2.0):

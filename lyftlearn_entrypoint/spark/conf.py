@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 DRIVER_PORT = 38000
 EXECUTOR_PORT = 7079  # Spark's own default for executors' blocks on Kubernetes (Constants.scala, DEFAULT_BLOCKMANAGER_PORT)
 
+# A file of a notebook's configuration, which Spark sends to the session's ConfigMap with the others: whose it is and where its driver is,
+# for `lyftlearn spark reap`.
+MARKER = "lyftlearn-driver"
+
 _QUIET = {"spark.ui.showConsoleProgress": "false"}  # progress bars are hundreds of lines in a job's log
 
 # One value for the driver and its executors, since Spark ships the driver's: keys that a program sets by itself, then those of each
@@ -55,6 +59,8 @@ _EXECUTORS = {
     "spark.kubernetes.executor.useDriverPodIP": "false",
     # A Python driver in client mode counts as a JVM one (0.10): Python workers were killed for memory.
     "spark.executor.memoryOverheadFactor": str(sizing.PYTHON_FACTOR),
+    # Of a small executor that is too little for a JVM and a worker with pandas. (Since 4.0; 3.5 has 384 MiB, and no setting for it.)
+    "spark.executor.minMemoryOverhead": sizing.text(2 * sizing.LEAST_OVERHEAD),
     **_KEYS_STAY,
 }
 
@@ -100,6 +106,12 @@ def cluster(address: str, hosts: int, share: sizing.Share, alike: bool) -> "dict
         found["spark.cores.max"] = str(hosts * share.executors * share.cores)
         found["spark.scheduler.minRegisteredResourcesRatio"] = "0.8"
     return found
+
+
+def authenticated(secret: str) -> "dict[str, str]":
+    """Master, workers, driver and executors prove to each other that they know it, and encrypt. All of them read the same file; executors
+    get it from their worker, in a variable (Spark, "Security"; CommandUtils.scala)."""
+    return {"spark.authenticate": "true", "spark.authenticate.secret": secret, "spark.network.crypto.enabled": "true"}
 
 
 class Executors:

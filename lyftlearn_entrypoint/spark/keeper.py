@@ -37,6 +37,8 @@ def keep(launch: "Launch", settings: "Settings", place: "Place") -> "dict[str, s
             "directory": place.root + place.directory + "/cluster",
             "others": len(names) - 1,
             "patience": float(settings["spark_wait"]),
+            "offer": [share.executors, share.cores, share.offered, share.left],
+            "defaults": place.root + place.directory + "/conf/spark-defaults.conf",
         }
     )
     if drives:

@@ -2,9 +2,11 @@
 
 The primary's side sends one byte every BEAT seconds and the word END when its program is over. A closed connection, a refused one, or
 silence for GONE seconds means that the primary is gone: SageMaker ends a job's containers without a word, and a network without a
-FIN must not keep the others alive. Nothing is read from the workers: whoever connects learns only that the job goes on.
+FIN must not keep the others alive. A worker says one line, what it offers, and nothing else is read from it: whoever connects learns
+only that the job goes on.
 """
 
+import re
 import socket
 import time
 
@@ -16,6 +18,12 @@ PORT = 7070
 BEAT = 2.0  # seconds
 GONE = 15.0  # seconds
 ALIVE, END = b".", b"!"
+LINE = re.compile(rb"([1-9]\d{0,4}) ([1-9]\d{0,4}) ([1-9]\d{0,8}) ([1-9]\d{0,8})\n")
+
+
+def line(executors: int, cores: int, offered: int, left: int) -> bytes:
+    """What a worker offers: executors, each one's cores, and as mebibytes memory for heaps alone and for all of it."""
+    return f"{executors} {cores} {offered >> 20} {left >> 20}\n".encode()
 
 
 class Primary:
@@ -33,6 +41,23 @@ class Primary:
         self.listener.setblocking(False)
         self.listener.listen(512)
         self.workers: list[socket.socket] = []
+        self._heard: dict[socket.socket, bytes] = {}
+
+    @property
+    def offers(self) -> "list[tuple[int, int, int, int]]":
+        """What the workers offer that have said it, as `line` has it."""
+        found = (LINE.match(self._heard.get(worker, b"")) for worker in self.workers)
+        return [(int(each[1]), int(each[2]), int(each[3]) << 20, int(each[4]) << 20) for each in found if each]
+
+    def hear(self) -> None:
+        """Read what workers say first."""
+        for worker in self.workers:
+            heard = self._heard.get(worker, b"")
+            if len(heard) < 64:
+                try:
+                    self._heard[worker] = heard + worker.recv(64 - len(heard))
+                except OSError:
+                    pass  # it has said nothing yet
 
     def accept(self) -> None:
         """Take who has come, and tell them that the job goes on."""
@@ -69,11 +94,12 @@ class Primary:
 
 
 class Worker:
-    """A worker's side. `clock` gives seconds."""
+    """A worker's side. It says `offer` first. `clock` gives seconds."""
 
-    def __init__(self, address: str, port: int = PORT, clock: "Callable[[], float]" = time.monotonic) -> None:
+    def __init__(self, address: str, port: int = PORT, clock: "Callable[[], float]" = time.monotonic, offer: bytes = b"") -> None:
         self.address = address
         self.port = port
+        self.offer = offer
         self.clock = clock
         self.heard = clock()
         self.ended = False  # the primary itself said so
@@ -83,7 +109,9 @@ class Worker:
         """Connect within so many seconds. Returns what went wrong, or ''."""
         try:
             self.connection = socket.create_connection((self.address, self.port), timeout)
+            self.connection.sendall(self.offer)
         except OSError as error:
+            self.close()
             return "it timed out" if isinstance(error, TimeoutError) else error.strerror or str(error)
         self.connection.setblocking(False)
         self.heard = self.clock()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PROCESSING_HOSTS = "/opt/ml/config/resourceconfig.json"
 # Kubernetes, "Accessing the Kubernetes API from a Pod".
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+# Where images/distributed has it, made of images/distributed/watch.
+WATCH = "/opt/lyftlearn/spark/watch.jar"
 # A file of this size is no configuration: Spark itself leaves out what makes a ConfigMap larger than 1.5 MB.
 LARGEST = 1 << 20  # bytes
 _REGULAR, _TYPE = 0o100000, 0o170000
@@ -48,6 +50,7 @@ class Place:
         "python",
         "resources",
         "root",
+        "watch",
     )
 
     def __init__(self, home: str, resources: Resources) -> None:
@@ -67,6 +70,7 @@ class Place:
         self.namespace = ""
         self.account = False  # whether the pod may ask the API as a service account
         self.labels: dict[str, str] = {}  # who owns what a notebook starts
+        self.watch = ""  # the Java agent that tells why a session has no executors; '' where the image has none
 
 
 def look(context: "Context", settings: "Settings", environ: "dict[str, str]", files: "Files", user: "User") -> "Place | None":
@@ -81,6 +85,8 @@ def look(context: "Context", settings: "Settings", environ: "dict[str, str]", fi
     place.root = files.root
     place.directory = directory
     place.hadoop, place.cloud = _jars(home)
+    if files.stat(WATCH) is not None:
+        place.watch = files.real(WATCH)
     place.own = _own
     place.python = _python
     if context.name in (contexts.TRAINING, contexts.PROCESSING):

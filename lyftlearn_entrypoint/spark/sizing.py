@@ -46,15 +46,16 @@ def driver(memory: int) -> int:
 class Share:
     """One host's part of a standalone cluster: how many executors it can hold, and of what size. Bytes and processors."""
 
-    __slots__ = ("cores", "driver", "executor", "executors", "offered", "processors")
+    __slots__ = ("cores", "driver", "executor", "executors", "left", "offered", "processors")
 
-    def __init__(self, processors: int, driver_heap: int, executors: int, cores: int, executor: int, offered: int) -> None:
+    def __init__(self, processors: int, driver_heap: int, executors: int, cores: int, executor: int, offered: int, left: int) -> None:
         self.processors = processors
         self.driver = driver_heap  # the driver's heap, 0 on hosts that only work
         self.executors = executors
         self.cores = cores  # of one executor
         self.executor = executor  # heap of one executor
         self.offered = offered  # SPARK_WORKER_MEMORY: heaps alone, since that is what the master counts
+        self.left = left  # for executors with all that they need beside their heaps
 
 
 def share(processors: int, memory: int, drives: bool, factor: float = PYTHON_FACTOR) -> Share:
@@ -72,7 +73,37 @@ def share(processors: int, memory: int, drives: bool, factor: float = PYTHON_FAC
         executors -= 1
     each = max(left // executors, LEAST_HEAP + LEAST_OVERHEAD)
     size = _whole(max(min(int(each / (1 + factor)), each - LEAST_OVERHEAD), LEAST_HEAP))
-    return Share(processors, heap, executors, max(processors // executors, 1), size, size * executors)
+    return Share(processors, heap, executors, max(processors // executors, 1), size, size * executors, max(left, each * executors))
+
+
+def count(share: Share, cores: int, heap: int) -> int:
+    """How many executors of a size a master starts on such a host (Master.scala, canLaunchExecutor); -1 where they would need more memory
+    than there is: Spark counts heaps alone, and many small executors have more beside them than a few large ones."""
+    number = min(share.executors * share.cores // cores, share.offered // heap)
+    return number if number * (heap + overhead(heap, PYTHON_FACTOR)) <= share.left else -1
+
+
+def common(shares: "list[Share]") -> "tuple[int, int, int]":
+    """(cores, heap, how many) of the executors of a cluster, which all have one size: the one with which most of these hosts is used.
+
+    The sizes to choose from are those that divide one of the hosts evenly. The measure is the part of all processors that executors
+    get, squared, times the part of all memory: an idle processor makes a job slower, while with less memory Spark writes to disk.
+    """
+    processors = sum(share.executors * share.cores for share in shares)
+    memory = sum(share.offered for share in shares)
+    kinds: dict[tuple[int, ...], list[Share]] = {}
+    for share in shares:
+        kinds.setdefault((share.executors, share.cores, share.offered, share.left), []).append(share)
+    best, chosen = 0.0, (0, 0, 0)
+    sizes = {_whole(kind[0].offered // number) for kind in kinds.values() for number in range(1, kind[0].executors * kind[0].cores + 1)}
+    for cores in sorted({share.cores for share in shares}, reverse=True):
+        for heap in sorted((size for size in sizes if size >= LEAST_HEAP), reverse=True):
+            counts = [(count(kind[0], cores, heap), len(kind)) for kind in kinds.values()]
+            number = sum(each * hosts for each, hosts in counts)
+            score = (number * cores / processors) ** 2 * (number * heap / memory)
+            if min(each for each, _ in counts) >= 0 and score > best:
+                best, chosen = score, (cores, heap, number)
+    return chosen
 
 
 def text(size: int) -> str:

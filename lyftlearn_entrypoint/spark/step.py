@@ -1,6 +1,7 @@
 """The step `spark` of a plan: which Spark a start gets, as plain data. Pure, as the plan is."""
 
 from lyftlearn_entrypoint import context as contexts
+from lyftlearn_entrypoint.errors import BadSettings
 from lyftlearn_entrypoint.launch import Volume
 from lyftlearn_entrypoint.spark import conf
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 ORIGIN = "spark"
 DEFAULTS = "spark-defaults.conf"
+_SHORTEST = 16  # characters of a secret
 LOCAL, CLUSTER, POD, EKS, CONNECT = "local", "cluster", "pod", "eks", "connect"
 
 
@@ -71,7 +73,10 @@ def carry(
     place: "Place",
     gateway: "tuple[str, int] | None" = None,
 ) -> None:
-    """Add Spark's part to a launch: variables, the configuration, and the keeper of a cluster. `gateway`: that of metrics."""
+    """Add Spark's part to a launch: variables, the configuration, and the keeper of a cluster. `gateway`: that of metrics.
+
+    Raises BadSettings (78) for a secret that is not there.
+    """
     chosen = mode(context, settings, place, launch.warnings)
     quiet = context.name in (contexts.KUBERNETES, contexts.LOCAL)
     if not place.directory:
@@ -85,12 +90,17 @@ def carry(
         found.update(keep(launch, settings, place))
     elif chosen in (POD, EKS):
         found.update(_in_kubernetes(chosen, launch, environment, settings, place))
+        if place.watch:  # which sees executors that come to nothing; Spark's own limit ends a notebook after its 20th lost executor
+            found["spark.executor.maxNumFailures"] = "1000"
     else:
         found.update(conf.local(place.resources, not quiet))
     directory = place.directory + "/conf"
     real = place.root + directory
-    files = _merged(found, environment, place, real)
-    launch.volumes.append(Volume("spark", directory, files, 0o644, memory=False))
+    secret = _secret(environment, settings, place) if chosen == CLUSTER and settings["spark_secret"] else ""
+    files = _merged({**found, **conf.authenticated(secret)} if secret else found, environment, place, real)
+    if chosen == EKS:
+        files[conf.MARKER] = ("driver " + place.address + "\nowner " + place.labels.get("lyftlearn-owner", "") + "\n").encode()
+    launch.volumes.append(Volume("spark", directory, files, 0o600 if secret else 0o644, memory=False))
     if launch.switch:
         launch.owned.append(place.directory)
     # The user's own directory is part of it: what the variable said is merged, not lost.
@@ -99,6 +109,8 @@ def carry(
     if python:
         environment.fill("PYSPARK_PYTHON", python, ORIGIN)
         environment.fill("PYSPARK_DRIVER_PYTHON", python, ORIGIN)
+    if place.watch and chosen in (CLUSTER, POD, EKS) and not (chosen == CLUSTER and not launch.keeper):
+        _watched(environment, settings, place)
     if chosen == CONNECT:
         environment.fill("SPARK_REMOTE", settings["spark_connect"], ORIGIN)
         launch.notes.append(
@@ -149,6 +161,30 @@ def _interpreter(launch: "Launch", environment: "Environment", place: "Place") -
     if first.startswith("/") and first.rpartition("/")[2].startswith("python"):
         return first
     return place.python(environment.variables.get("PATH", ""))
+
+
+def _secret(environment: "Environment", settings: "Settings", place: "Place") -> str:
+    """The secret of this job's cluster: made of one that its hosts have in common and of what tells this job from others."""
+    from lyftlearn_entrypoint.fetch.sigv4 import hmac_sha256
+
+    name = settings["spark_secret"]
+    value = environment.variables.get(name, "")
+    if len(value) < _SHORTEST:
+        raise BadSettings(
+            settings.place("spark_secret") + ": the variable " + name + (" is not set" if not value else " is shorter than 16 characters"),
+            "Name a credential that every host of the job gets, with a long random value",
+        )
+    job = environment.variables.get("TRAINING_JOB_ARN", "") + "\n" + " ".join(place.hosts.names if place.hosts else [])
+    return hmac_sha256(value.encode("utf-8", "surrogateescape"), job.encode("utf-8", "surrogateescape")).hex()
+
+
+def _watched(environment: "Environment", settings: "Settings", place: "Place") -> None:
+    """Have the driver's JVM watched. spark-submit gives it what this variable says, the user's own words too; and no setting of Spark's
+    that a user may replace is needed (SparkSubmitCommandBuilder.java)."""
+    program = place.watch.removesuffix("/spark/watch.jar") + "/bin/lyftlearn"
+    agent = "-javaagent:" + place.watch + "=" + str(max(int(float(settings["spark_patience"])), 1)) + ":" + program
+    given = environment.variables.get("SPARK_SUBMIT_OPTS", "")
+    environment.force("SPARK_SUBMIT_OPTS", (given + " " + agent).strip(), ORIGIN)
 
 
 def _in_kubernetes(chosen: str, launch: "Launch", environment: "Environment", settings: "Settings", place: "Place") -> "dict[str, str]":

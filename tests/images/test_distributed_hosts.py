@@ -34,7 +34,7 @@ class Job:
         self.hosts: dict[str, Container] = {}
 
     def start(self, host: str, command: str, **settings: str) -> Container:
-        given = {"LYFTLEARN_TRAIN_COMMAND": command, "LYFTLEARN_USER": "lyftlearn", **settings}
+        given = {"LYFTLEARN_TRAIN_COMMAND": command, "LYFTLEARN_USER": "lyftlearn", "LYFTLEARN_SPARK_PATIENCE": "600", **settings}
         job = Mounted(readable(self._directory / host), TRAINING, Passed(given, {}, ["train"]))
         config = {"current_host": host, "hosts": HOSTS, "network_interface_name": "eth0"}
         (job.ml / "input/config/resourceconfig.json").write_text(json.dumps(config))
@@ -47,10 +47,10 @@ class Job:
         self.hosts[host] = made.expect(*MEANT)
         return made
 
-    def all(self, command: str) -> Container:
+    def all(self, command: str, **settings: str) -> Container:
         """The primary comes last: its name is not known while the others wait for it."""
         for host in (*HOSTS[1:], HOSTS[0]):
-            primary = self.start(host, command)
+            primary = self.start(host, command, **settings)
         return primary
 
 
@@ -110,6 +110,38 @@ def test_every_kind_of_job(job: Job, client: Any, network: str, tmp_path: Path) 
         assert storage.callers() - {storage.keys[0]} == set(keys.values())
     finally:
         storage.close()
+
+
+STRANGER = """
+import json, sys
+from pyspark.sql import SparkSession
+try:
+    SparkSession.builder.master(sys.argv[1]).getOrCreate()
+except Exception as error:
+    print('refused', type(error).__name__)
+else:
+    print('let in')
+"""
+
+
+def test_a_cluster_that_authenticates(job: Job) -> None:
+    """By a secret that the hosts have in common. Who does not know it gets nowhere, and finds it in no list of processes."""
+    primary = job.all("python /code/whole.py 0", LYFTLEARN_SPARK_SECRET="CREDENTIALS_CLUSTER", CREDENTIALS_CLUSTER="long-enough-and-random")
+    primary.until('"hosts"', PATIENCE)
+    (found,) = printed(primary)
+    assert found["hosts"] == sorted(HOSTS)
+    code, conf = primary.exec("cat", "/tmp/lyftlearn-spark-1000/conf/spark-defaults.conf")
+    assert code == 0
+    secret = conf.partition("spark.authenticate.secret ")[2].split()[0]
+    assert len(secret) == 64
+    for host in job.hosts.values():
+        assert secret not in host.exec("sh", "-c", "cat /proc/*/cmdline | tr '\\0' ' '")[1]
+        assert host.exec("cat", "/tmp/lyftlearn-spark-1000/conf/spark-defaults.conf", user="4711:4711")[0] != 0
+    said = job.hosts["algo-2"].exec("/opt/venv/bin/python", "-c", STRANGER, found["master"], environment={"SPARK_CONF_DIR": "/nowhere"})[1]
+    assert "refused" in said
+    assert "let in" not in said
+    primary.exec("touch", "/tmp/go")
+    assert primary.wait(PATIENCE) == 0, primary.log
 
 
 def test_a_primary_whose_container_is_killed(job: Job) -> None:

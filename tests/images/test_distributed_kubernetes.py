@@ -50,7 +50,11 @@ def test_a_pod(secured: Secured, distributed: str) -> None:
     programs = {path.name: path.read_text() for path in PROGRAMS.glob("*.py")}
     cluster.store.create("configmaps", "ml", {"metadata": {"name": "code"}, "data": programs})
     cluster.store.create("secrets", "ml", {"metadata": {"name": "account"}, "data": secured.account})
-    environ = {"LYFTLEARN_SPARK_IMAGE": distributed, "LYFTLEARN_SPARK_SERVICE_ACCOUNT": "executors"}
+    environ = {
+        "LYFTLEARN_SPARK_IMAGE": distributed,
+        "LYFTLEARN_SPARK_SERVICE_ACCOUNT": "executors",
+        "LYFTLEARN_SPARK_PATIENCE": "600",
+    }
     pod = {
         "metadata": {"name": "driver-0"},
         "spec": {
@@ -103,6 +107,7 @@ class Notebook:
             "LYFTLEARN_SPARK_EKS_CA": base64.b64encode(self._secured.ca.encode()).decode(),
             "LYFTLEARN_SPARK_NAMESPACE": "ml",
             "LYFTLEARN_SPARK_EXECUTORS": "2",
+            "LYFTLEARN_SPARK_PATIENCE": "600",  # of a machine that has much else to do
         }
         app = Mounted(readable(self.directory / "app"), STUDIO, Passed({**KEYS, **given, **settings}, {}, []))
         self.address, where = cluster.place(self._client)

@@ -146,6 +146,8 @@ EVERYTHING = {
     "spark_eks_region": "eu-west-1",
     "spark_connect": "sc://c:15002",
     "spark_wait": "9",
+    "spark_patience": "9",
+    "spark_secret": "CREDENTIALS_CLUSTER",
     "statsd_socket": "/run/statsd",
     "statsd_tags": "name",
     "user": "worker",

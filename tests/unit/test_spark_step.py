@@ -8,6 +8,7 @@ import pytest
 
 from lyftlearn_entrypoint.adapt.hosts import Hosts
 from lyftlearn_entrypoint.context import ENDPOINT, KUBERNETES, LOCAL, PROCESSING, STUDIO, TRAINING
+from lyftlearn_entrypoint.errors import BadSettings
 from lyftlearn_entrypoint.launch import Inputs, Launch
 from lyftlearn_entrypoint.spark.place import Place
 from lyftlearn_entrypoint.spark.resources import Resources
@@ -152,6 +153,31 @@ def test_the_primary_of_several_hosts(world: World) -> None:
     assert found["spark.hadoop.fs.s3a.access.key"] == found["spark.hadoop.fs.s3a.session.token"] == ""
 
 
+def test_a_cluster_with_a_secret(world: World) -> None:
+    """Each host makes the same one of what a credential says, another in another job, and shows it to nobody."""
+    made = []
+    for current, arn in (("algo-1", "arn:1"), ("algo-10", "arn:1"), ("algo-1", "arn:2")):
+        environ = {"CREDENTIALS_CLUSTER": "long-enough-and-random", "TRAINING_JOB_ARN": arn}
+        found_place = place(hosts=hosts(current), address="10.0.0.7")
+        launch = world.launch(given(found_place), environ, TRAINING, spark_secret="CREDENTIALS_CLUSTER")
+        found = properties(launch)
+        assert found["spark.authenticate"] == found["spark.network.crypto.enabled"] == "true"
+        (volume,) = [volume for volume in launch.volumes if volume.directory == CONF]
+        assert volume.mode == 0o600
+        secret = found["spark.authenticate.secret"]
+        assert secret not in json.dumps([launch.spark, launch.notes, launch.warnings, launch.keeper, launch.command.argv, launch.env])
+        made.append(secret)
+    assert made[0] == made[1] != made[2]
+    assert len(made[0]) == 64
+
+
+@pytest.mark.parametrize(("value", "words"), [({}, "is not set"), ({"CREDENTIALS_CLUSTER": "short"}, "is shorter than 16")])
+def test_a_secret_that_is_none(world: World, value: "dict[str, str]", words: str) -> None:
+    """A cluster that was to authenticate does not start without."""
+    with pytest.raises(BadSettings, match=words):
+        world.launch(given(place(hosts=hosts("algo-1"), address="10.0.0.7")), value, TRAINING, spark_secret="CREDENTIALS_CLUSTER")
+
+
 @pytest.mark.parametrize("context", [TRAINING, PROCESSING])
 def test_another_host_works(world: World, context: str) -> None:
     launch = world.launch(given(place(hosts=hosts("algo-10"), address="10.0.0.9")), {}, context, spark_wait="30")
@@ -207,7 +233,7 @@ def test_a_pod_that_may_ask_the_api(world: World) -> None:
     assert found["spark.driver.host"] == found["spark.driver.bindAddress"] == "10.1.2.3"
     assert found["spark.kubernetes.namespace"] == "ml"
     assert found["spark.kubernetes.executor.useDriverPodIP"] == "false"
-    assert found["spark.executor.memoryOverheadFactor"] == "0.4"
+    assert (found["spark.executor.memoryOverheadFactor"], found["spark.executor.minMemoryOverhead"]) == ("0.4", "768m")
     assert not [name for name in found if "oauthToken" in name or "caCertFile" in name]
     assert "KUBECONFIG" not in launch.env  # it would come before the service account
     assert launch.notes == []
@@ -265,6 +291,34 @@ def test_spark_connect(world: World) -> None:
     assert launch.env["SPARK_REMOTE"] == "sc://connect:15002"
     assert "KUBECONFIG" not in launch.env
     assert any("there is no sparkContext" in note for note in launch.notes)
+
+
+WATCH = "/opt/lyftlearn/spark/watch.jar"
+
+
+def test_a_driver_with_executors_elsewhere_is_watched(world: World) -> None:
+    """By an agent in its JVM, with the patience that was set; words of the user's for that JVM stay."""
+    notebook = place(address="10.9.0.1", watch=WATCH, labels={"lyftlearn-owner": "ada"})
+    launch = world.launch(given(notebook), {"SPARK_SUBMIT_OPTS": "-Xss4m"}, STUDIO, also={**EKS, "spark_patience": "300"})
+    assert launch.env["SPARK_SUBMIT_OPTS"] == f"-Xss4m -javaagent:{WATCH}=300:/opt/lyftlearn/bin/lyftlearn"
+    assert properties(launch)["spark.executor.maxNumFailures"] == "1000"
+    (files,) = [volume.files for volume in launch.volumes if volume.directory == CONF]
+    assert files["lyftlearn-driver"] == b"driver 10.9.0.1\nowner ada\n"
+    pod = world.launch(given(place(watch=WATCH, **POD)), {}, KUBERNETES, spark_image=IMAGE)
+    assert pod.env["SPARK_SUBMIT_OPTS"] == f"-javaagent:{WATCH}=120:/opt/lyftlearn/bin/lyftlearn"
+    primary = world.launch(given(place(watch=WATCH, hosts=hosts("algo-1"), address="10.0.0.7")), {}, TRAINING)
+    assert "-javaagent:" in primary.env["SPARK_SUBMIT_OPTS"]
+
+
+@pytest.mark.parametrize("known", [{}, {"hosts": hosts("algo-10"), "address": "10.0.0.9"}])
+def test_nobody_is_watched_who_waits_for_no_executor(world: World, known: "dict[str, Any]") -> None:
+    assert "SPARK_SUBMIT_OPTS" not in world.launch(given(place(watch=WATCH, **known)), {}, TRAINING).env
+
+
+def test_an_image_without_the_watcher(world: World) -> None:
+    launch = world.launch(given(place(address="10.9.0.1")), {}, STUDIO, also=EKS)
+    assert "SPARK_SUBMIT_OPTS" not in launch.env
+    assert "spark.executor.maxNumFailures" not in properties(launch)  # Spark's own limit is all that there is then
 
 
 def test_no_place_for_the_configuration(world: World) -> None:

@@ -116,6 +116,8 @@ class Handler(BaseHTTPRequestHandler):
             self._watch(
                 store.watch(request.resource, request.namespace, selector, fields, request.query.get("resourceVersion", "")), request
             )
+        elif request.verb == "create" and request.query.get("dryRun") == "All":
+            self.answer(201, request.body)
         elif request.verb == "create":
             try:
                 self.answer(201, store.create(request.resource, request.namespace, request.body))
