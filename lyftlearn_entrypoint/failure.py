@@ -24,10 +24,14 @@ def place(context: "Context") -> str:
 
 
 def cut(reason: str, path: str) -> bytes:
-    """The reason as the file takes it: 1024 characters, or for a processing job 1024 bytes of whole characters."""
-    text = reason.encode("utf-8", "backslashreplace").decode()[:LIMIT]
-    data = text.encode()
-    return data[:LIMIT].decode("utf-8", "ignore").encode() if path == MESSAGE else data
+    """The reason as the file takes it: 1024 characters, or for a processing job 1024 bytes of whole characters. Its code stays."""
+    text = reason.encode("utf-8", "backslashreplace").decode()
+    code = text[-9:] if text[-9:-5] == " [LL" and text[-1] == "]" else ""
+    room = LIMIT - len(code)
+    data = text[: len(text) - len(code)][:room].encode()
+    if path == MESSAGE:
+        data = data[:room].decode("utf-8", "ignore").encode()
+    return data + code.encode()
 
 
 def leave_reason(context: "Context", files: "Files", environ: "dict[str, str]", error: "StartError") -> None:

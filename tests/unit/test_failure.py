@@ -73,5 +73,14 @@ def test_length(reason: str) -> None:
     assert len(text.encode()) <= LIMIT or len(message) > LIMIT - 4
 
 
+@pytest.mark.parametrize("path", PLACES.values())
+@pytest.mark.parametrize("length", [0, 10, LIMIT - 9, LIMIT - 8, LIMIT, 5000])
+def test_the_code_is_never_cut_off(path: str, length: int) -> None:
+    kept = cut("é" * length + " [LL0609]", path).decode()
+    assert kept.endswith("é" * min(length, 1) + " [LL0609]")
+    assert len(kept.encode() if path == MESSAGE else kept) <= LIMIT
+    assert "é" * length + " [LL0609]" == kept or len(kept.encode() if path == MESSAGE else kept) > LIMIT - 2
+
+
 def test_place_is_the_contract() -> None:
     assert {name: place(Context(name, [])) for name in CONTEXTS if place(Context(name, []))} == PLACES

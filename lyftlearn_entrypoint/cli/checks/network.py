@@ -6,6 +6,8 @@ import ipaddress
 import ssl
 import time
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from lyftlearn_entrypoint.adapt.statsd import split_address
 from lyftlearn_entrypoint.cli.checks.model import Check, Finding, Trying
@@ -20,6 +22,9 @@ from lyftlearn_entrypoint.fetch.staged import ENVIRONMENT, HYPERPARAMETERS, pars
 from lyftlearn_entrypoint.fetch.tls import TlsStream
 from lyftlearn_entrypoint.fetch.url import HttpError, split
 from lyftlearn_entrypoint.files import Files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SLOW = 2.0  # seconds for a name: glibc waits 5 for a server that is silent, then asks the next
 SOON = 14 * 86400  # seconds until a certificate expires
@@ -48,8 +53,8 @@ def endpoints(world: World) -> list[Endpoint]:
         _http(found, "KMS", lambda: endpoint(world.environ, "kms", own or region or "us-east-1"))
     for step, setting, name in (("hyperparameters", "hyperparameters_uri", HYPERPARAMETERS), ("environment", "env_uri", ENVIRONMENT)):
         if world.takes(step) and settings[setting] and world.files.stat(CHANNEL + "/" + name) is None:
-            uri = parse_uri(settings[setting])
-            _http(found, "S3", lambda uri=uri: s3_url(world.environ, region or "us-east-1", uri.bucket, "", None))
+            bucket = parse_uri(settings[setting]).bucket
+            _http(found, "S3", partial(s3_url, world.environ, region or "us-east-1", bucket, "", None))
     if world.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") and found:
         _http(found, "STS", lambda: endpoint(world.environ, "sts", region) if region else "https://sts.amazonaws.com")
     if world.takes("statsd") and settings["statsd_gateway"]:
@@ -65,9 +70,9 @@ def endpoints(world: World) -> list[Endpoint]:
     return list(unique.values())
 
 
-def _http(found: list[Endpoint], label: str, url: object, proxy: bool = True) -> None:
+def _http(found: list[Endpoint], label: str, url: Callable[[], str], proxy: bool = True) -> None:
     try:
-        text = url()  # type: ignore[operator]
+        text = url()
         parts = split(text)
     except (BadSettings, HttpError):
         return

@@ -8,6 +8,7 @@ from lyftlearn_entrypoint import command as commands
 from lyftlearn_entrypoint.cli.checks.model import Check, Finding, Trying
 from lyftlearn_entrypoint.cli.checks.network import endpoints, is_loopback
 from lyftlearn_entrypoint.context import ENDPOINT, STUDIO, TRAINING, TRANSFORM
+from lyftlearn_entrypoint.errors import StartError
 from lyftlearn_entrypoint.files import Files
 from lyftlearn_entrypoint.settings import PLATFORM_JSON
 
@@ -118,9 +119,9 @@ def capabilities(check: Check, world: World) -> list[Finding]:
     text = shown + ("; no_new_privs is set" if status.get("NoNewPrivs") == "1" else "")
     try:
         switch, host = world.start.host(world.settings)
-    except Exception:  # noqa: BLE001  the check of the user says it
-        switch, host = False, None
-    if not switch or host is None:
+    except StartError as error:
+        return [check.skipped(f"effective: {text}; who would run is not known ({error.finding}, above)")]
+    if not switch:
         return [check.ok(f"effective: {text}; a start here needs none")]
     lacking = [name for name in NEEDED if name not in has]
     if lacking:
@@ -142,7 +143,10 @@ def command(check: Check, world: World, trying: Trying) -> list[Finding]:
     if not known or (world.context.name == ENDPOINT and world.argv == ["serve"] and world.sources.started):
         hint = " train" if world.context.name == TRAINING else " serve" if world.context.name in (ENDPOINT, TRANSFORM) else " PROGRAM"
         return [check.skipped(f"the image's arguments are not known here: give them, `lyftlearn doctor --args{hint}`")]
-    switch, host = world.start.host(world.settings)
+    try:
+        switch, host = world.start.host(world.settings)
+    except StartError as error:
+        return [check.skipped(f"who would run it is not known ({error.finding}, above)")]
     found = commands.choose(world.argv, world.context, world.settings, host.user.uid == 0)
     trying("looking for " + found.argv[0])
     world.start.check_early(found, world.settings, host, switch)
