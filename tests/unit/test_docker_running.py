@@ -1,5 +1,7 @@
 """What is told of a container that does not do what it should. The engine's handle is passed in, and plays the container."""
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,23 @@ class Handle:
             "NetworkSettings": {"Networks": {"none": {"IPAddress": ""}}},
         }
         self.status = ""
+        self.files: dict[str, bytes] = {}
 
     def reload(self) -> None:
         self.status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
+
+    def get_archive(self, path: str) -> "tuple[list[bytes], dict[str, Any]]":
+        """As the engine gives a file: an archive in parts, whose only member has the last word of the path as its name."""
+        import docker.errors
+
+        if path not in self.files:
+            raise docker.errors.NotFound("no such file")
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            member = tarfile.TarInfo(path.rpartition("/")[2])
+            member.size = len(self.files[path])
+            archive.addfile(member, io.BytesIO(self.files[path]))
+        return [packed.getvalue()[:700], packed.getvalue()[700:]], {}
 
     def logs(self, stdout: bool, stderr: bool) -> bytes:
         return self._log.encode() if stdout or stderr else b""
@@ -51,6 +67,14 @@ def test_an_empty_log_is_told_too() -> None:
 
 def test_a_good_end_is_none_of_it() -> None:
     running("running", "exited").succeed(10)
+
+
+def test_a_file_is_read_also_after_the_end() -> None:
+    container = running("exited", log="the last line")
+    container.handle.files["/opt/ml/model/model.json"] = b"x" * 2000
+    assert container.read("/opt/ml/model/model.json") == b"x" * 2000
+    with pytest.raises(CannotRun, match=r"endpoint: no file /opt/ml/model/none; .*\n    the last line"):
+        container.read("/opt/ml/model/none")
 
 
 def test_one_that_runs_on_is_given_up() -> None:
