@@ -53,11 +53,12 @@ def snapshot(uri: str, key_file: str, paths: tuple[str, ...], image: str, print_
     if directory := env.get("SPARK_CONF_DIR"):
         order.trees[SPARK] = directory
     order.look_at(list(paths), os.path.abspath)
-    document = observe(order, env, process.restore)
+    try:
+        document = observe(order, env, process.restore)
+        if uri:
+            deliver.Delivery(uri, process.environ, files, 60.0).write(document)
+    except OSError as error:
+        where = uri or "here"
+        raise StartError(f"snapshot: {where}: {error.strerror or 'it cannot be taken'}") from None
     if not uri:
         click.echo(document.decode("ascii"), nl=False)
-        return
-    try:
-        deliver.Delivery(uri, process.environ, files, 60.0).write(document)
-    except OSError as error:
-        raise StartError(f"snapshot: {uri}: {error.strerror or 'it cannot be written'}") from None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What holds for each image, and is run for the one that LYFTLEARN_TEST_CONTENT_OF names.
-EVERY = ("content", "team")
+EVERY = ("content", "team", "parity")
 
 
 def files(root: Path, name: str) -> list[str]:

@@ -1,0 +1,57 @@
+"""The matrix fails where it has to: an image in which a program can tell where it runs, and one that is not there."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.images.conftest import tag
+from tests.images.parity_matrix import matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = [
+    pytest.mark.image,
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="lyftlearn local parity needs root"),
+]
+
+
+@pytest.fixture
+def broken(client: Any) -> "Iterator[Callable[..., str]]":
+    """`broken(NAME=value)` makes an image FROM base with these variables, and gives its tag."""
+    made: list[str] = []
+
+    def make(**environ: str) -> str:
+        name = f"lyftlearn-parity-test:{os.getpid()}"
+        container = client.containers.create(tag("base"))
+        try:
+            container.commit(*name.split(":"), changes=[f"ENV {key}={value}" for key, value in environ.items()])
+        finally:
+            container.remove()
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        client.images.remove(name)
+
+
+def test_an_image_that_lets_a_program_tell_fails(broken: "Callable[..., str]", tmp_path: Path) -> None:
+    image = broken(LYFTLEARN_ENV_KEEP="SCREENING_GREETING", SCREENING_GREETING="of-the-image")
+    done = matrix("base", image, tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0].endswith(" explained, 1 not explained")
+    [row] = [line for line in done.stdout.splitlines() if line.startswith("    variables[SCREENING_GREETING]")]
+    assert row.count(" !") == 5
+    assert "of-the-image" not in done.stdout + (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<h1>1 difference nobody explains</h1>" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_without_the_image_it_says_so(tmp_path: Path) -> None:
+    done = matrix("base", "lyftlearn-no-such-image:1", tmp_path / "out")
+    assert done.returncode == 1
+    assert "there is no image lyftlearn-no-such-image:1" in done.stderr
+    assert not (tmp_path / "out").exists()
