@@ -202,7 +202,7 @@ def test_doctor(world: World, notebook: Kernel, what: str) -> None:
 def test_a_pod_in_the_cluster(world: World) -> None:
     """The same jobs by a driver beside its executors, all of them with their service account's role."""
     store, kubelet = world.cluster.store, world.cluster.kubelet
-    properties = {**world.storage.hadoop, "spark.executor.instances": "2", "spark.dynamicAllocation.enabled": "false"}
+    properties = {**world.properties, "spark.executor.instances": "2", "spark.dynamicAllocation.enabled": "false"}
     conf = "".join(f"{name} {value}\n" for name, value in properties.items())
     suite = (PROGRAMS / "suite.py").read_text()
     for name, data in (("conf", {"spark-defaults.conf": conf}), ("code", {"suite.py": suite})):

@@ -24,10 +24,9 @@ IMPATIENT = {
     "spark.dynamicAllocation.executorIdleTimeout": "4s",
     "spark.dynamicAllocation.shuffleTracking.timeout": "4s",
     "spark.dynamicAllocation.cachedExecutorIdleTimeout": "4s",
-    # On a machine that has much else to do, a JVM may need longer for its first request than Spark's own 10 s.
-    "spark.kubernetes.driver.connectionTimeout": "120000",
-    "spark.kubernetes.driver.requestTimeout": "120000",
 }
+# On a machine that has much else to do, a JVM may need longer for its first request than Spark's own 10 s.
+PATIENT = {"spark.kubernetes.driver.connectionTimeout": "120000", "spark.kubernetes.driver.requestTimeout": "120000"}
 # EKS takes a token for 15 minutes. Here each of them ends in the middle of something.
 LIFE = 60.0
 
@@ -38,6 +37,7 @@ class World:
     def __init__(self, client: Any, image: str, site: "Site", directory: "Path") -> None:
         self.site, self.image, self.directory = site, image, readable(directory)
         self.storage = Storage(site.here, guarded=False)
+        self.properties = {**self.storage.hadoop, **PATIENT}
         self.secured = Secured(client, directory, Tokens("ASIA", region=REGION, life=LIFE), site.eks, 443)
         self.cluster = self.secured.cluster
         self.cluster.kubelet.admit = self._identity
@@ -55,7 +55,7 @@ class World:
             "LYFTLEARN_SPARK_SERVICE_ACCOUNT": "executors",
             "LYFTLEARN_SPARK_EXECUTORS": "3",
         }
-        self.lab = Lab(client, image, site.studio, self.secured, directory / "studio", settings, {**IMPATIENT, **self.storage.hadoop})
+        self.lab = Lab(client, image, site.studio, self.secured, directory / "studio", settings, {**IMPATIENT, **self.properties})
 
     def close(self) -> None:
         self.lab.close()
