@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.images.spark.jobs import PATIENCE
+from tests.images.spark.jobs import PATIENCE, until
 from tests.images.test_distributed_kubernetes import WAIT, Notebook, Secured, notebook, secured
 
 __all__ = ["notebook", "secured"]  # fixtures
@@ -20,7 +20,7 @@ def test_a_config_map_without_a_pod(notebook: Notebook, secured: Secured) -> Non
     command += "lyftlearn spark reap --older-than 0; echo second"
     container = notebook.run("sh", "-c", command).expect("has no digest", "Traceback|WARN|Killed|ERROR|Exception")
     container.until("up", PATIENCE)
-    assert len(found("configmaps")) == 1
+    until(lambda: len(found("configmaps")) == 1, "the session's ConfigMap is there", PATIENCE)
     assert secured.cluster.pods() == []
     container.exec("touch", "/tmp/go")
     container.until("second", 60)
