@@ -9,7 +9,7 @@ __all__ = ["notebook", "secured"]  # fixtures
 
 pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow]
 
-IDLE = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate(); print('up', flush=True); import time; time.sleep(600)"
+IDLE = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate(); print('session there', flush=True); import time; time.sleep(600)"
 
 
 def test_a_config_map_without_a_pod(notebook: Notebook, secured: Secured) -> None:
@@ -19,7 +19,7 @@ def test_a_config_map_without_a_pod(notebook: Notebook, secured: Secured) -> Non
     command += "kill -9 $(pgrep -f deploy.[S]parkSubmit); while pgrep -f deploy.[S]parkSubmit; do sleep 0.1; done; "
     command += "lyftlearn spark reap --older-than 0; echo second"
     container = notebook.run("sh", "-c", command).expect("has no digest", "Traceback|WARN|Killed|ERROR|Exception")
-    container.until("up", PATIENCE)
+    container.until("session there", PATIENCE)
     until(lambda: len(found("configmaps")) == 1, "the session's ConfigMap is there", PATIENCE)
     assert secured.cluster.pods() == []
     container.exec("touch", "/tmp/go")
