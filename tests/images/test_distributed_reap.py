@@ -9,7 +9,8 @@ __all__ = ["notebook", "secured"]  # fixtures
 
 pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow]
 
-IDLE = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate(); print('session there', flush=True); import time; time.sleep(600)"
+IDLE = "import time; from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate(); print('session there', flush=True); "
+IDLE += "time.sleep(600)"
 
 
 def test_a_config_map_without_a_pod(notebook: Notebook, secured: Secured) -> None:
