@@ -5,6 +5,8 @@
 Each round starts one container of each kind, one after the other, so that a machine that slows down slows both; medians. `plain` runs
 the interpreter itself as the container's first process, with nothing of ours; `job` is a training job on one host, `pod` a pod without
 a service account. `local[2]` and two processors everywhere, and the same program: a session, a Python UDF's sum, the end.
+
+aws/sagemaker-spark-container is not among them: it starts HDFS and YARN of Amazon EMR's packages, which only its image in Amazon ECR has.
 """
 
 from __future__ import annotations

@@ -173,6 +173,7 @@ def _secret(environment: "Environment", settings: "Settings", place: "Place") ->
         raise BadSettings(
             settings.place("spark_secret") + ": the variable " + name + (" is not set" if not value else " is shorter than 16 characters"),
             "Name a credential that every host of the job gets, with a long random value",
+            finding="LL0912",
         )
     job = environment.variables.get("TRAINING_JOB_ARN", "") + "\n" + " ".join(place.hosts.names if place.hosts else [])
     return hmac_sha256(value.encode("utf-8", "surrogateescape"), job.encode("utf-8", "surrogateescape")).hex()

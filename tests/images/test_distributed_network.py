@@ -208,7 +208,8 @@ def test_a_pod_in_the_cluster(world: World) -> None:
     for name, data in (("conf", {"spark-defaults.conf": conf}), ("code", {"suite.py": suite})):
         store.create("configmaps", "ml", {"metadata": {"name": name}, "data": data})
     store.create("secrets", "ml", {"metadata": {"name": "account"}, "data": world.secured.account})
-    environ = {"LYFTLEARN_SPARK_IMAGE": world.image, "LYFTLEARN_SPARK_SERVICE_ACCOUNT": "executors", "SPARK_CONF_DIR": "/conf"}
+    environ = {"LYFTLEARN_SPARK_IMAGE": world.image, "LYFTLEARN_SPARK_SERVICE_ACCOUNT": "executors", "LYFTLEARN_SPARK_PATIENCE": "600"}
+    environ["SPARK_CONF_DIR"] = "/conf"
     container = {
         "name": "driver",
         "image": world.image,

@@ -2,14 +2,15 @@
 
 import pytest
 
-from tests.images.spark.jobs import PATIENCE
+from tests.images.spark.jobs import PATIENCE, until
 from tests.images.test_distributed_kubernetes import WAIT, Notebook, Secured, notebook, secured
 
 __all__ = ["notebook", "secured"]  # fixtures
 
 pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow]
 
-IDLE = "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate(); print('up', flush=True); import time; time.sleep(600)"
+IDLE = "import time; from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate(); print('session there', flush=True); "
+IDLE += "time.sleep(600)"
 
 
 def test_a_config_map_without_a_pod(notebook: Notebook, secured: Secured) -> None:
@@ -19,8 +20,8 @@ def test_a_config_map_without_a_pod(notebook: Notebook, secured: Secured) -> Non
     command += "kill -9 $(pgrep -f deploy.[S]parkSubmit); while pgrep -f deploy.[S]parkSubmit; do sleep 0.1; done; "
     command += "lyftlearn spark reap --older-than 0; echo second"
     container = notebook.run("sh", "-c", command).expect("has no digest", "Traceback|WARN|Killed|ERROR|Exception")
-    container.until("up", PATIENCE)
-    assert len(found("configmaps")) == 1
+    container.until("session there", PATIENCE)
+    until(lambda: len(found("configmaps")) == 1, "the session's ConfigMap is there", PATIENCE)
     assert secured.cluster.pods() == []
     container.exec("touch", "/tmp/go")
     container.until("second", 60)

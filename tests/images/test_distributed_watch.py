@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.images.spark.jobs import PATIENCE
+from tests.images.spark.jobs import PATIENCE, until
 from tests.images.test_distributed_hosts import Job, job, network
-from tests.images.test_distributed_kubernetes import WAIT, Notebook, Secured, closed, notebook, secured, until
+from tests.images.test_distributed_kubernetes import WAIT, Notebook, Secured, closed, notebook, secured
 
 if TYPE_CHECKING:
     from tests.images.conftest import Container

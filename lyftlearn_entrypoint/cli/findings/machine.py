@@ -41,6 +41,9 @@ AREAS = (
         Known("LL0911", "no place for its configuration", 0,
               "No directory can be written for Spark's configuration.",
               "Name one with `LYFTLEARN_SPARK_DIR`."),
+        Known("LL0912", "no secret for the cluster", 78,
+              "`LYFTLEARN_SPARK_SECRET` names a variable that is not set, or whose value is shorter than 16 characters.",
+              "Name a credential that every host of the job gets, with a long random value."),
     )),
     Area("The container", (
         Known("LL1000", "user", 0,

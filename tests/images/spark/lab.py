@@ -71,6 +71,7 @@ class Lab:
             "LYFTLEARN_SPARK_EKS_ENDPOINT": secured.cluster.api.url,
             "LYFTLEARN_SPARK_EKS_CA": base64.b64encode(secured.ca.encode()).decode(),
             "LYFTLEARN_SPARK_NAMESPACE": "ml",
+            "LYFTLEARN_SPARK_PATIENCE": "600",  # of a machine that has much else to do
             **settings,
         }
         app = Mounted(readable(directory), STUDIO, Passed(given, {}, []))
