@@ -82,7 +82,7 @@ def test_in_a_notebooks_kernel(
     options["volumes"][str(home)] = {"bind": "/home/sagemaker-user", "mode": "rw"}  # the EBS volume
     container = start(**options)
     container.expect("token config is deprecated", "All authentication is disabled")
-    container.until("8888/jupyterlab/default/lab")
+    container.until("8888/jupyterlab/default/lab", 240)
     # A kernel gets the environment of Jupyter's process.
     _, environ = container.exec("sh", "-c", "tr '\\0' '\\n' </proc/$(pgrep -o -f jupyter-lab)/environ", user="1000:100")
     program = dict(line.split("=", 1) for line in environ.splitlines() if "=" in line)

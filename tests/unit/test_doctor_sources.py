@@ -46,6 +46,17 @@ def test_another_containers_relay_is_not_ours(tmp_path: Path) -> None:
     assert found.lost
 
 
+def test_a_container_of_this_host_is_not_ours(tmp_path: Path) -> None:
+    """Its namespaces may be hidden from this user; that its process has another id inside is not."""
+    process(tmp_path, "self", {})
+    process(tmp_path, 30, {"LYFTLEARN_ENV_URI": URI}, RELAY)
+    (tmp_path / "proc/30/ns/mnt").unlink()
+    (tmp_path / "proc/self/status").write_text("Name:\tpython\nNSpid:\t4242\n")
+    (tmp_path / "proc/30/status").write_text("Name:\tlyftlearn-stats\nNSpid:\t30\t9\n")
+    found = gather({}, OWN, Files(str(tmp_path)))
+    assert (found.environ, found.started, found.hidden) == ({}, False, [])
+
+
 def test_process_1_asks_nobody(tmp_path: Path) -> None:
     process(tmp_path, "self", {})
     process(tmp_path, 1, {"LYFTLEARN_USER": "ml"})

@@ -98,8 +98,17 @@ def _candidates(own: int, files: Files) -> list[tuple[int, str]]:
         if name == RELAY:
             found.append((pid, f"the relay (process {pid})"))
     # Nobody else's: a host sees the processes of all containers, and a pod may share their ids.
-    mounts = _mounts("self", files)
-    return [(pid, who) for pid, who in found if mounts and _mounts(str(pid), files) in (mounts, "")]
+    mounts, depth = _mounts("self", files), _depth("self", files)
+    return [(pid, who) for pid, who in found if mounts and _mounts(str(pid), files) in (mounts, "") and _depth(str(pid), files) == depth]
+
+
+def _depth(pid: str, files: Files) -> int:
+    """In how many namespaces a process has an id, of those seen from here: more than we have is a container's (proc(5), NSpid)."""
+    try:
+        text = files.read(f"/proc/{pid}/status") or b""
+    except OSError:
+        return 0
+    return next((len(line.split()) for line in text.splitlines() if line.startswith(b"NSpid:")), 0)
 
 
 def _mounts(pid: str, files: Files) -> str:
