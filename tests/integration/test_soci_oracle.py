@@ -1,15 +1,20 @@
 """`lyftlearn image soci` against AWS's own `soci`: the same zTOCs, the same SOCI index, the same image, byte for byte.
 
-`soci convert --standalone` needs no containerd. scripts/soci builds it from the pinned sources in soci/go.mod; scripts/test does that.
+`soci convert --standalone` (version 2) needs no containerd, `soci create` (version 1) gets one of its own. scripts/soci builds the program
+from the pinned sources in soci/go.mod; scripts/test does that.
 """
 
 import gzip
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +120,55 @@ def test_an_image_that_has_an_index_already(theirs: Any, tmp_path: Path) -> None
     (tmp_path / "ours").rename(tmp_path / "in")
     equal(tmp_path, "--all-platforms", compare=theirs)
     assert root(tmp_path / "ours") == root(tmp_path / "in")
+
+
+@pytest.fixture
+def containerd(need: Callable[[object, str], None]) -> Iterator[Path]:
+    """A directory with the socket `c` of a containerd that has nothing yet."""
+    need(os.geteuid() == 0, "root, for containerd")
+    need(shutil.which("containerd") and shutil.which("ctr"), "containerd, with ctr")
+    # A socket's path may have 107 bytes, and pytest's are long.
+    with tempfile.TemporaryDirectory(prefix="soci-") as name:
+        place = Path(name)
+        settings = f'version = 2\nroot = "{place}/root"\nstate = "{place}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+        (place / "config.toml").write_text(settings + f'[grpc]\naddress = "{place}/c"\n')
+        with (place / "log").open("wb") as log:
+            child = subprocess.Popen(["containerd", "--config", str(place / "config.toml")], stdout=log, stderr=log)
+        try:
+            end = time.monotonic() + 120
+            while subprocess.run(["ctr", "--address", f"{place}/c", "version"], capture_output=True, check=False).returncode:
+                assert child.poll() is None, (place / "log").read_text()
+                assert time.monotonic() < end, (place / "log").read_text()
+                time.sleep(0.2)
+            yield place
+        finally:
+            child.send_signal(signal.SIGTERM)
+            child.wait(60)
+
+
+def test_version_1_of_an_image_in_containerd(containerd: Path, need: Callable[[object, str], None], tmp_path: Path) -> None:
+    need(Path(SOCI).is_file(), "AWS's soci: scripts/soci builds it, and needs Go")
+    _, entry = layout(tmp_path / "in", layers())
+    with tarfile.open(tmp_path / "in.tar", "w") as archive:
+        archive.add(tmp_path / "in", ".")
+    name = ["--address", str(containerd / "c")]
+
+    def call(*words: str) -> str:
+        done = subprocess.run(words, env={**os.environ, "TZ": "UTC"}, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    imported = ["image", "import", "--all-platforms", "--no-unpack", "--base-name", "soci.test/app", str(tmp_path / "in.tar")]
+    call("ctr", *name, *imported)
+    soci = [SOCI, *name, "--root", str(containerd / "soci")]
+    call(*soci, "create", "--platform", "linux/arm64", *OPTIONS, "soci.test/app:a")
+    listed = call(*soci, "index", "list", "--ref", "soci.test/app:a")
+    done = ours(tmp_path, *OPTIONS, "--index", "v1", "--json")
+    assert done.returncode == 0, done.stderr
+    (image,) = json.loads(done.stdout)["images"]
+    assert image["manifest"] == entry["digest"]
+    assert image["v1"] in listed
+    assert Blobs(tmp_path / "ours").read(image["v1"]) == call("ctr", *name, "content", "get", image["v1"]).encode()
 
 
 def test_both_refuse_an_image_of_small_layers(theirs: Any, tmp_path: Path) -> None:

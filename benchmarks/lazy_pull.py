@@ -1,0 +1,186 @@
+"""What `lyftlearn image footprint` predicts beside what a real lazy pull fetches: bytes that a registry served, for real starts.
+
+    python benchmarks/lazy_pull.py [--image lyftlearn-base:latest] [--tools DIRECTORY] [--start NAME ...] [--json]
+
+As root, with /dev/fuse. containerd, docker-registry, openssl, unshare and strace are taken from PATH; `soci` and `soci-snapshotter-grpc` of
+version 0.4 (Debian 13's package soci-snapshotter) from --tools: later ones have no command that pulls lazily. The index is made here by
+`lyftlearn image soci`. All servers run in a mount namespace of their own, on loopback. For each start the snapshotter begins with nothing:
+the image is mounted, the start is run once under containerd, and what the registry's log says of its layers is counted. The prediction is
+made from a trace of the same start in the Docker Engine and the spans of the index: `least`, of pages that were read for certain, and
+`most`, of those that were mapped too; and, to tell the model of spans from that of pages, from the pages that the kernel says were
+touched (touched_pages.py). Starts that something has to ask whether they are over are left out: asking reads files as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from benchmarks.lazy_servers import HOST, Servers  # noqa: E402
+from benchmarks.touched_pages import Loop  # noqa: E402
+from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers  # noqa: E402
+from lyftlearn_entrypoint.cli.footprint import run as footprint_run  # noqa: E402
+from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
+from lyftlearn_entrypoint.cli.footprint.account import Account  # noqa: E402
+from lyftlearn_entrypoint.cli.footprint.trace import Trace  # noqa: E402
+from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
+from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
+from lyftlearn_entrypoint.cli.soci import make, parallel, ztoc  # noqa: E402
+from lyftlearn_entrypoint.cli.soci.blobs import Blobs  # noqa: E402
+from tests.unit.soci_made import Reader  # noqa: E402
+
+ENCLOSED = "LYFTLEARN_BENCHMARK_ENCLOSED"
+KINDS = ("least", "most", "pages")
+STARTS = ("python", "entrypoint", "train", "sklearn", "job")
+# A file and ranges of bytes in it.
+Touched = tuple[footprint_layers.File, Iterable[tuple[int, int]]]
+
+
+def enclose() -> None:
+    """Start this program again where its mounts are nobody else's."""
+    os.execvpe("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv], {**os.environ, ENCLOSED: "1"})
+
+
+def push(servers: Servers, made: make.Made, source: make.Source, blobs: Blobs) -> None:
+    """The image and its index, version 1, into the registry."""
+    from lyftlearn_entrypoint.cli.image.ecr import Destination, Login, Tokens
+    from lyftlearn_entrypoint.cli.image.registry import Registry
+    from lyftlearn_entrypoint.cli.soci.push import send, store
+
+    class Nobody(Tokens):
+        def __init__(self) -> None:
+            pass
+
+        def get(self) -> Login:
+            return Login("nobody", "nothing")
+
+    os.environ["REQUESTS_CA_BUNDLE"] = servers.certificate
+    registry = Registry(Destination(f"{HOST}:{servers.port}", "app"), Nobody())
+    send(registry, source, made, blobs)
+    store(registry, source, made)
+    registry.put_manifest("1", source.root)
+
+
+def run(servers: Servers, start: footprint_starts.Start, image: Any, root: Path | None = None) -> None:
+    """The start, under containerd, on the lazily mounted image; or on another root."""
+    settings = image.attrs["Config"]
+    entrypoint = list(settings["Entrypoint"] or []) if start.entrypoint is None else list(start.entrypoint)
+    words = ["ctr", "--address", servers.socket, "run", "--rm", *(["--rootfs"] if root else ["--snapshotter", "soci"])]
+    # With a root of one's own, nothing comes from the image's config.
+    for name, value in {**dict(each.split("=", 1) for each in settings["Env"] or []), **start.environment}.items():
+        words += ["--env", f"{name}={value}"]
+    for path, text in start.files.items():
+        file = servers.directory / "files" / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    for top in sorted({str(Path(path).parent) for path in start.files}):
+        words += ["--mount", f"type=bind,src={servers.directory}/files{top},dst={top},options=rbind:rw"]
+    words += ["--cwd", settings["WorkingDir"] or "/"]
+    servers.call(*words, str(root or servers.image), f"lazy-{start.name}-{os.getpid()}", *entrypoint, *start.words)
+
+
+def predicted(touched: list[Touched], lazy: dict[int, Reader]) -> tuple[int, int]:
+    """(compressed bytes, spans) that a lazy pull fetches for what was touched, by the real spans of each layer that has an index."""
+    starts = {layer: [reader.checkpoint(number)[1] for number in range(reader.count)] for layer, reader in lazy.items()}
+    spans: set[tuple[int, int]] = set()
+    for file, ranges in touched:
+        if (places := starts.get(file.layer)) is None:
+            continue
+        for begin, end in ranges:
+            first, last = bisect.bisect_right(places, file.offset + begin) - 1, bisect.bisect_left(places, file.offset + end) - 1
+            spans |= {(file.layer, number) for number in range(first, last + 1)}
+    ranges = [lazy[layer].span_range(number) for layer, number in spans]
+    return sum(end - begin for begin, end in ranges), len(ranges)
+
+
+def told(row: dict[str, Any]) -> str:
+    """A start in one line: MB that the registry served, and how far each prediction is off."""
+    fetched = row["fetched"]
+    parts = (f"{which} {row[which]['bytes'] / 1e6:.1f} MB in {row[which]['spans']} spans ({row[which]['off']:+.1%})" for which in KINDS)
+    served = f"{fetched['bytes'] / 1e6:.1f} MB in {fetched['requests']} requests"
+    return f"{served}, mounted in {row['pull_seconds']:.1f} s, run in {row['run_seconds']:.1f} s; predicted: {', '.join(parts)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--image", default="lyftlearn-base:latest")
+    parser.add_argument("--tools", type=Path, default=Path("/usr/bin"), help="where soci and soci-snapshotter-grpc 0.4 are")
+    parser.add_argument("--start", action="append", choices=STARTS)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    if not os.environ.get(ENCLOSED):
+        enclose()
+    if not Path("/dev/fuse").exists():
+        raise SystemExit("there is no /dev/fuse")
+    client = image_docker.connect()
+    image = client.images.get(given.image)
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="lazy-") as name:
+        directory = Path(name)
+        servers = Servers(directory, given.tools)
+        try:
+            work = directory / "work"
+            work.mkdir()
+            blobs = Blobs(work / "layout")
+            source = from_engine(given.image, work, parallel.processors())
+            found = make.images(source, ztoc.SMALLEST)
+            ztocs = make.ztocs(source, found, blobs, ztoc.SPAN, ztoc.TOOL, parallel.processors())
+            made = make.indices(source, found, ztocs, blobs, ("v1",), ztoc.SPAN, ztoc.TOOL)
+            push(servers, made, source, blobs)
+            choices = found[0].choices
+            lazy = {
+                number: Reader(blobs.read(ztocs[choice.layer["digest"]].digest))
+                for number, choice in enumerate(choices)
+                if choice.layer["digest"] in ztocs
+            }
+            digests = {choices[number].layer["digest"] for number in lazy}
+            files = footprint_layers.read(image.save())
+            strace = footprint_run.tool()
+            loop = Loop(image, directory / "loop")
+            for start in footprint_starts.of(["base"], tuple(given.start or STARTS)):
+                traced = footprint_run.run(client, image, start, strace)
+                uses = Account(files, Trace(traced.lines, traced.until, image.attrs["Config"]["WorkingDir"] or "/").files).uses
+                servers.cold()
+                before = servers.served(digests)
+                began = time.monotonic()
+                assert made.images[0].v1
+                words = ["image", "rpull", "--soci-index-digest", made.images[0].v1.digest, servers.image]
+                servers.call(str(given.tools / "soci"), "--address", servers.socket, *words)
+                pulled, mounted = time.monotonic() - began, servers.served(digests)
+                run(servers, start, image)
+                seconds = time.monotonic() - began - pulled
+                after = servers.served(digests)
+                row: dict[str, Any] = {"start": start.name, "pull_seconds": pulled, "run_seconds": seconds}
+                row["fetched"] = {"bytes": after[0] - before[0], "requests": after[1] - before[1], "at_mount": mounted[0] - before[0]}
+                exact = loop.touched(files, lambda root: run(servers, start, image, root))  # noqa: B023  (called at once)
+                kinds: dict[str, list[Touched]] = {
+                    "least": [(use.file, use.least) for use in uses],
+                    "most": [(use.file, use.most) for use in uses],
+                    "pages": [(files.files[path], ranges) for path, ranges in exact.items()],
+                }
+                # When it is mounted a byte of each layer is asked for, to see whether it can be read.
+                in_run = after[0] - mounted[0]
+                for which, touched in kinds.items():
+                    size, spans = predicted(touched, lazy)
+                    row[which] = {"bytes": size, "spans": spans, "off": (size - in_run) / (in_run or 1)}
+                rows.append(row)
+                print(f"{start.name}: {told(row)}", file=sys.stderr)
+        finally:
+            servers.stop()
+            servers.unmount()
+    if given.json:
+        print(json.dumps(rows, indent=2))
+
+
+if __name__ == "__main__":
+    main()
