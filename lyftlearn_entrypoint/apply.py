@@ -18,16 +18,20 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.launch import Launch
     from lyftlearn_entrypoint.log import Log
     from lyftlearn_entrypoint.span import Span
+    from lyftlearn_entrypoint.warm.code import Place
 
 _PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 _EROFS = 30  # errno.h
 _FIFO, _CHARACTER, _DIRECTORY, _TYPE = 0o010000, 0o020000, 0o040000, 0o170000
 
 
-def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[StartError], bool]", timed: "Callable[[str], Span]") -> None:
+def apply(
+    launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[StartError], bool]", timed: "Callable[[str], Span]"
+) -> "Place | None":
     """Do what the plan says, in the order in which each part needs the ones before. Raises StartError.
 
-    `forgive` may let the start go on without a volume that cannot be written; `timed` times a part of it.
+    `forgive` may let the start go on without a volume that cannot be written; `timed` times a part of it. Returns where compiled code is
+    kept, for who keeps it.
     """
     user = launch.user
     owner = (user.uid, user.gid) if launch.switch else None
@@ -55,6 +59,16 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
             step=volume.step,
             files=len(volume.files),
         )
+    if launch.model is not None:
+        from lyftlearn_entrypoint.warm import models
+
+        with timed("model"):
+            models.settle(launch.model, owner, log)
+    kept = None
+    if launch.code is not None:
+        from lyftlearn_entrypoint.warm import code
+
+        kept = code.prepare(launch.code, user, log)
     # Last, so that a start that fails above leaves SageMaker's file as it was.
     if launch.hyperparameters is not None:
         with timed("hyperparameters.json"):
@@ -69,9 +83,13 @@ def apply(launch: "Launch", files: "Files", log: "Log", forgive: "Callable[[Star
                 _give(files.real(path), user, log, make=files.is_dir("/opt/ml"))
         with timed("switch user"):
             switch_user(user, log)
-    if launch.keeper:  # as the program's user
+    if launch.code is not None:  # as the program's user
+        with timed("code of the warm pool"):
+            kept = code.restore(launch, kept, log)
+    if launch.keeper:  # likewise
         with timed("Spark's cluster"):
             keeper.start(launch.keeper, launch.env)
+    return kept
 
 
 def _make_home(path: str, user: "User") -> None:

@@ -7,17 +7,7 @@ import posix
 import time
 
 from lyftlearn_entrypoint import command as commands
-from lyftlearn_entrypoint.context import (
-    CHANNEL,
-    CONTEXTS,
-    LOCAL,
-    PROCESSING,
-    STUDIO,
-    TRAINING,
-    Context,
-    detect,
-    processing_outputs,
-)
+from lyftlearn_entrypoint.context import CHANNEL, CONTEXTS, LOCAL, PROCESSING, STUDIO, TRAINING, Context, detect
 from lyftlearn_entrypoint.errors import StartError
 from lyftlearn_entrypoint.files import Files
 from lyftlearn_entrypoint.handover import hand_over
@@ -35,14 +25,19 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.relay.leave import Waiting
     from lyftlearn_entrypoint.spark.place import Place
     from lyftlearn_entrypoint.trace import Tracer
+    from lyftlearn_entrypoint.warm.saver import Waiting as Saver
 
 
 def main() -> None:
     """Become the user's program; where that is impossible, end with a code of errors.EXIT_CODES."""
     process = Process.current()
     process.guard_streams()
+    start = Start(process)
+    code = start.run()
+    for undo in start.undo:
+        undo()
     # At once: a thread may still hang in a name lookup, and there is nothing to flush.
-    posix._exit(Start(process).run())  # noqa: SLF001
+    posix._exit(code)  # noqa: SLF001
 
 
 # Jupyter gives a kernel 60 s to answer (jupyter_client, startup_timeout); what is left of them is for the kernel itself.
@@ -64,10 +59,13 @@ class Start:
         self.tracer: Tracer | None = None
         self.context = Context(LOCAL, [])
         self.steps: tuple[str, ...] = ()
+        self.warm = False  # whether compiled code may be kept for the next job
         self.kernel = False  # a notebook kernel's start, or another program's inside a Studio application
         self.program = ""  # the file that execve(2) gets
         self.passed: list[StartError] = []  # what failed and was let pass (Studio)
         self.relay: Waiting | None = None  # the StatsD relay, forked and not yet told what to do
+        self.saver: Saver | None = None  # likewise, of what is compiled
+        self.undo: list[Callable[[], None]] = []  # what a start that fails has to take back
 
     def run(self) -> int:
         try:
@@ -76,7 +74,7 @@ class Start:
 
                 executor.run(self.process, self.files)  # comes back where the image has no Spark
             with self.process.terminable():
-                launch, settings = self.prepare(self.leave_relay)
+                launch, settings = self.prepare(self.leave)
                 hand_over(self, launch, settings)
             self.process.execute(launch.command.argv, self.program, launch.env, launch.path_staged)
         except StartError as error:
@@ -97,7 +95,7 @@ class Start:
         self.check_early(command, settings, host, switch)
         if before_fetch is not None:
             before_fetch(settings, host.user if switch else None)
-        inputs = self.fetch(settings, self.spark(settings, host))
+        inputs = self.fetch(settings, self.spark(settings, host), before_fetch is None)
         with self.span("plan"):
             try:
                 launch = self.plan(command, settings, inputs, host, switch)
@@ -153,6 +151,7 @@ class Start:
         for signal in self.context.signals:
             self.log.debug("context: " + signal.name + ": " + ("" if signal.believed else "not believed: ") + signal.why)
         self.steps = steps_of(self.context, settings)
+        self.warm = "code" in self.steps and "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY" in self.process.environ
         return settings
 
     def host(self, settings: Settings) -> "tuple[bool, Host]":
@@ -178,17 +177,21 @@ class Start:
         with self.span("spark"):
             return look(self.context, settings, self.process.environ, self.files, host.user)
 
-    def fetch(self, settings: Settings, spark: "Place | None") -> Inputs:
+    def fetch(self, settings: Settings, spark: "Place | None", dry: bool = False) -> Inputs:
+        """`dry` only looks for what is large, as `lyftlearn plan` does."""
         inputs = Inputs()
-        inputs.spark = spark
+        inputs.spark, inputs.look, inputs.undo = spark, dry, self.undo
+        inputs.warm = self.files if self.warm else None
         if settings.steps() != () and (self.context.name == TRAINING or (settings["shared_memory_min"] and not self.kernel)):
             from lyftlearn_entrypoint.adapt.look import look
 
             look(self.context, settings, self.process.environ, self.files, posix.geteuid(), inputs)
         if self.context.name == PROCESSING and "user" in self.steps:
+            from lyftlearn_entrypoint.context import processing_outputs
+
             inputs.outputs = processing_outputs(self.files)
         asks = spark is not None and spark.asks is not None
-        if not asks and not any(step in self.steps for step in ("credentials", "environment", "hyperparameters", "statsd")):
+        if not asks and not any(step in self.steps for step in ("credentials", "environment", "hyperparameters", "statsd", "model")):
             return inputs
         from lyftlearn_entrypoint.deadline import Deadline
         from lyftlearn_entrypoint.fetch.gather import Fetch
@@ -207,21 +210,12 @@ class Start:
             self.forgive(error)
         return inputs
 
-    def leave_relay(self, settings: Settings, user: "User | None", quiet: bool = False) -> None:
-        """Fork the StatsD relay, where one is wanted. relay/leave.py says why so early."""
-        if "statsd" not in self.steps or not settings["statsd_gateway"]:
-            return
-        from lyftlearn_entrypoint.adapt import statsd
+    def leave(self, settings: Settings, user: "User | None", again: bool = False) -> None:
+        """Fork what stays beside the program, where something is to."""
+        if ("statsd" in self.steps and settings["statsd_gateway"]) or (self.warm and settings["warm_code_key"]):
+            from lyftlearn_entrypoint import beside
 
-        gateway = statsd.relay(settings, self.context.name)
-        if gateway is None:
-            return
-        from lyftlearn_entrypoint.relay.leave import Order, leave
-
-        with self.span("relay"):
-            root = self.process.environ.get("LYFTLEARN_ROOT", "")
-            order = Order(*gateway, self.context.name, settings["statsd_tags"], root, user)
-            self.relay = leave(order, self.files.real(settings["statsd_socket"]), self.log, quiet)
+            beside.leave(self, settings, user, again)
 
     def forgive(self, error: StartError) -> bool:
         """In Studio a start goes on without what failed, and says so; elsewhere it fails."""

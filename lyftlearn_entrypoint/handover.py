@@ -34,13 +34,16 @@ def hand_over(start: "Start", launch: "Launch", settings: "Settings") -> None:
             import lyftlearn_entrypoint.relay.report  # noqa: F401
 
             if launch.relay and not _thread._count():  # noqa: SLF001  whoever had the port may have ended since
-                start.leave_relay(settings, launch.user if launch.switch else None, quiet=True)
+                start.leave(settings, launch.user if launch.switch else None, again=True)
     # A pod's start with nothing to do does not even load the module.
-    if launch.switch or launch.volumes or launch.hyperparameters or launch.make_home or launch.names_hyperparameters:
+    files = launch.volumes or launch.hyperparameters or launch.names_hyperparameters or launch.model or launch.code
+    if launch.switch or launch.make_home or files:
         from lyftlearn_entrypoint.apply import apply
 
         with start.span("apply"):
-            apply(launch, start.files, start.log, start.forgive, lambda name: Span(start.parts, name))
+            kept = apply(launch, start.files, start.log, start.forgive, lambda name: Span(start.parts, name))
+        if start.saver is not None:
+            start.saver.go(kept)
     if start.context.name == STUDIO:
         leave_notice(launch.env, start.passed, launch.user if launch.switch else None)
     if start.relay or launch.gateway:

@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.command import Command
     from lyftlearn_entrypoint.context import Context
     from lyftlearn_entrypoint.fetch.confidant import Secret
+    from lyftlearn_entrypoint.fetch.model import Arrived
     from lyftlearn_entrypoint.fetch.staged import Document
+    from lyftlearn_entrypoint.files import Files
     from lyftlearn_entrypoint.settings import Settings
     from lyftlearn_entrypoint.spark.place import Place
+    from lyftlearn_entrypoint.warm.code import Code
 
 HYPERPARAMETERS_FILE = "LYFTLEARN_HYPERPARAMETERS_FILE"
-# Beside the config directory, for platforms that mount it read-only.
-HYPERPARAMETERS_BESIDE = "/opt/ml/input/lyftlearn/hyperparameters.json"
 # What SageMaker uploads from, or restores: the program's user has to write there.
 OWNED = ("/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
 
-_JOB = ("credentials", "environment", "statsd", "spark", "user")
+_JOB = ("credentials", "environment", "statsd", "spark", "user", "model")
 _STEPS = {
-    contexts.TRAINING: (*_JOB, "hyperparameters"),
+    contexts.TRAINING: (*_JOB, "hyperparameters", "code"),
     contexts.PROCESSING: _JOB,
     contexts.TRANSFORM: _JOB,
     contexts.ENDPOINT: _JOB,
@@ -55,11 +56,15 @@ class Inputs:
         "gateway",
         "hosts",
         "hyperparameters",
+        "look",
+        "model",
         "outputs",
         "own_hyperparameters",
         "relay",
         "secrets",
         "spark",
+        "undo",
+        "warm",
         "warnings",
     )
 
@@ -72,6 +77,10 @@ class Inputs:
         self.hosts: Hosts | None = None  # a training job's, where torch is to be told of them
         self.relay: tuple[str, int] | None = None  # name and port of the gateway that a relay shall serve
         self.spark: Place | None = None  # in an image with Spark
+        self.model: Arrived | None = None
+        self.look = False  # whether what is large is looked for and not fetched
+        self.undo: list[Callable[[], None]] = []  # for a start that fails
+        self.warm: Files | None = None  # in a warm pool, where compiled code is to be kept
         self.outputs: list[str] = []  # a processing job's output directories
         self.warnings: list[str] = []  # about the machine
 
@@ -105,12 +114,14 @@ class Launch:
     """Everything that `apply` does and `exec` gets. Plain data; values of variables are secrets."""
 
     __slots__ = (
+        "code",
         "command",
         "env",
         "gateway",
         "hyperparameters",
         "keeper",
         "make_home",
+        "model",
         "names_hyperparameters",
         "notes",
         "origins",
@@ -139,6 +150,8 @@ class Launch:
         self.gateway: tuple[str, int] | None = None  # the metrics gateway's numeric address and port, where they are known
         self.relay: tuple[str, int] | None = None  # the gateway's name and port, for the relay on 127.0.0.1:8125
         self.spark: dict[str, object] | None = None  # where Spark works, and its settings but the user's own
+        self.model: Arrived | None = None  # what gets its name and its owner, and is kept in a warm pool
+        self.code: Code | None = None  # what is done about compiled code in a warm pool
         self.keeper: list[str] = []  # what keeps a cluster beside the program
         self.notes: list[str] = []
         self.warnings: list[str] = []
@@ -149,27 +162,10 @@ class Launch:
         return self.origins.get("PATH") == "staged environment"
 
     def facts(self) -> "dict[str, object]":
-        """What `lyftlearn plan --json` prints: names, sources and sizes, never a value."""
-        return {
-            "command": self.command.argv,
-            "command_from": self.command.origin,
-            "user": {
-                "uid": self.user.uid,
-                "gid": self.user.gid,
-                "groups": self.user.groups,
-                "name": self.user.name or None,
-                "switch": self.switch,
-            },
-            "variables": [{"name": name, "from": self.origins[name], "value": "***"} for name in sorted(self.env)],
-            "hyperparameters_file": self.hyperparameters[1][0] if self.hyperparameters else None,
-            "volumes": [{"directory": v.directory, "mode": f"{v.mode:04o}", "files": sorted(v.files)} for v in self.volumes],
-            "owned": self.owned,
-            "home_made": self.make_home or None,
-            "relay": ":".join(str(part) for part in self.relay) if self.relay else None,
-            "spark": self.spark,
-            "notes": self.notes,
-            "warnings": self.warnings,
-        }
+        """What `lyftlearn plan --json` prints."""
+        from lyftlearn_entrypoint.facts import facts
+
+        return facts(self)
 
 
 def plan(
@@ -208,7 +204,9 @@ def plan(
     launch.notes += environment.notes
     if inputs.own_hyperparameters is not None:
         ran.add("hyperparameters")
-        _plan_hyperparameters(launch, environment, settings, inputs)
+        from lyftlearn_entrypoint.adapt import hyperparameters
+
+        hyperparameters.carry(launch, settings, inputs)
     launch.gateway, launch.relay = inputs.gateway, inputs.relay
     if inputs.relay is not None:
         ran.add("statsd")
@@ -221,6 +219,14 @@ def plan(
             if not any(name in environment.variables for name in group):
                 for name, value in group.items():
                     environment.fill(name, value, "metrics gateway")
+    if inputs.model is not None:
+        ran.add("model")
+        launch.model = inputs.model
+    if inputs.warm is not None:
+        from lyftlearn_entrypoint.warm import code
+
+        if code.carry(launch, environment, settings, inputs.warm, inputs.secrets or []):
+            ran.add("code")
     if inputs.hosts is not None:
         inputs.hosts.fill(environment, launch.notes, launch.warnings)
     if switch:
@@ -253,6 +259,8 @@ def plan(
     if inputs.own_hyperparameters is not None or (context.name == contexts.TRAINING and HYPERPARAMETERS_FILE not in environ):
         launch.names_hyperparameters = True
         environment.force(HYPERPARAMETERS_FILE, contexts.HYPERPARAMETERS, "hyperparameters")
+    if launch.model is not None:
+        environment.force("LYFTLEARN_MODEL_FILE", launch.model.file, "model")
     environment.force("LYFTLEARN_CONTEXT", context.name, "context")
     launch.env = environment.variables
     launch.origins = environment.origins
@@ -280,21 +288,3 @@ def _plan_credentials(launch: Launch, environment: Environment, settings: "Setti
         environment.put(name, secret.value or "", "credential " + secret.origin)
     if files is not None:
         launch.volumes.append(Volume("credentials", settings["credentials_dir"], files, 0o400, memory=True))
-
-
-def _plan_hyperparameters(launch: Launch, environment: Environment, settings: "Settings", inputs: Inputs) -> None:
-    """SageMaker's file and the ConfigMap directory."""
-    from lyftlearn_entrypoint.adapt import hyperparameters
-
-    own = inputs.own_hyperparameters or {}
-    merged = own
-    if inputs.hyperparameters is not None:
-        merged, won = hyperparameters.merge(inputs.hyperparameters.value, own, inputs.hyperparameters.origin)
-        if won:
-            launch.notes.append("SageMaker's own value stays for: " + ", ".join(sorted(won)))
-        content = hyperparameters.document(merged)
-        launch.hyperparameters = (content, [contexts.HYPERPARAMETERS, HYPERPARAMETERS_BESIDE])
-        launch.own_hyperparameters = hyperparameters.document(own)
-    directory = settings["hyperparameters_dir"]
-    if directory and (merged or inputs.hyperparameters is not None):
-        launch.volumes.append(Volume("hyperparameters", directory, hyperparameters.config_map(merged), 0o644, memory=False))

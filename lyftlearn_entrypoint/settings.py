@@ -191,14 +191,19 @@ def _text(value: str) -> str:
     return "it holds a control character" if any(ord(c) < 32 or ord(c) == 127 for c in value) else ""
 
 
-def _s3(value: str) -> str:
-    from lyftlearn_entrypoint.fetch.staged import parse_uri
+def _staged(name: str) -> "Callable[[str], str]":
+    """A reader that fetch/staged.py has, and raises ValueError."""
 
-    try:
-        parse_uri(value)
-    except ValueError as error:
-        return str(error)
-    return ""
+    def reader(value: str) -> str:
+        from lyftlearn_entrypoint.fetch import staged
+
+        try:
+            getattr(staged, name)(value)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    return reader
 
 
 def _address(value: str) -> str:
@@ -268,7 +273,9 @@ _CHECKS: "dict[str, Callable[[str], str]]" = {
     "url": _url,
     "text": _text,
     "names": _text,
-    "s3": _s3,
+    "s3": _staged("parse_uri"),
+    "model": _staged("parse_model"),
+    "digest": _staged("parse_digest"),
     "address": _address,
     "relay": _one_of("auto", "on", "off"),
     "switch": _one_of("auto", "on", "off"),

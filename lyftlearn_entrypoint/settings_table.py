@@ -7,15 +7,15 @@ does not see the variable. '' marks a setting of the whole start, which stays.
 
 PREFIX = "LYFTLEARN_"
 
-STEPS = ("credentials", "environment", "hyperparameters", "statsd", "spark", "user")
+STEPS = ("credentials", "environment", "hyperparameters", "statsd", "spark", "user", "model", "code")
 
 TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
     ("context", "context", "", "",
      "Forces the context: one of `sagemaker-training`, `sagemaker-processing`, `sagemaker-transform`, `sagemaker-endpoint`, "
      "`studio`, `kubernetes`, `local`. The program always sees the context under this name."),
     ("steps", "steps", "", "",
-     "The steps to take, a comma list of `credentials`, `environment`, `hyperparameters`, `statsd`, `spark`, `user`; `none` "
-     "for nothing. Without it the context decides (docs/contexts.md)."),
+     "The steps to take, a comma list of `credentials`, `environment`, `hyperparameters`, `statsd`, `spark`, `user`, `model`, `code`; "
+     "`none` for nothing. Without it the context decides (docs/contexts.md)."),
     ("root", "root", "", "",
      "Prefix for every absolute path that the entrypoint itself reads or writes, those in settings included (not the command, "
      "not PATH): development without root."),
@@ -90,6 +90,19 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
      "no waiting helps (a closed port, a refusal, an image that is not there) is found out after 45 all the same."),
     ("user", "user", "", "user",
      "Who runs the program in a job: `name`, `uid` or `uid:gid`."),
+    ("model_uri", "model", "", "model",
+     "The model that a job begins with, `s3://bucket/key#sha256=HEX`, of any size: fetched before the program starts, and kept in a warm "
+     "pool (docs/warm-pools.md)."),
+    ("model_dir", "path", "/opt/ml/input/data/model", "model",
+     "Directory of that model's file. The program finds its path in LYFTLEARN_MODEL_FILE."),
+    ("warm_code_key", "text", "", "code",
+     "Variable of a credential, such as `CREDENTIALS_WARM_POOL`, whose value proves which compiled code in a warm pool is this team's. "
+     "Without it none is kept (docs/warm-pools.md)."),
+    ("image_digest", "digest", "", "code",
+     "Digest of the image that runs, `sha256:HEX`, as the job's request names it: compiled code is kept for this image alone."),
+    ("warm_cache_size", "size", "", "",
+     "The most that is kept in a warm pool, such as `50G`; without it half of what is free there. The last twentieth of its file system "
+     "is never used."),
     ("torch_hosts", "switch", "off", "",
      "Whether a training job tells torch of its hosts, with a PyTorchJob's variables: `auto` where it has several, `on`, `off`; the "
      "image `dl` has `auto` (docs/deep-learning.md)."),
@@ -119,7 +132,7 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
 
 NAMES = tuple(row[0] for row in TABLE)
 # Given to the program, never read as a setting.
-OUTPUTS = ("hyperparameters_file",)
+OUTPUTS = ("hyperparameters_file", "model_file")
 # `lyftlearn local` has variables of its own, which are no settings either.
 LOCAL = "local_"
 

@@ -9,9 +9,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from lyftlearn_entrypoint.launch import Inputs, Launch
+    from lyftlearn_entrypoint.settings import Settings
+
 
 # What SageMaker delivered, kept when its file was replaced by the merged one.
 OWN = "/opt/ml/input/lyftlearn/own-hyperparameters.json"
+
+# Beside the config directory, for platforms that mount it read-only.
+BESIDE = "/opt/ml/input/lyftlearn/hyperparameters.json"
+
+
+def carry(launch: "Launch", settings: "Settings", inputs: "Inputs") -> None:
+    """Plan SageMaker's file and the ConfigMap directory. Raises BadDocument (65)."""
+    from lyftlearn_entrypoint.context import HYPERPARAMETERS
+    from lyftlearn_entrypoint.launch import Volume
+
+    delivered = inputs.own_hyperparameters or {}
+    merged = delivered
+    if inputs.hyperparameters is not None:
+        merged, won = merge(inputs.hyperparameters.value, delivered, inputs.hyperparameters.origin)
+        if won:
+            launch.notes.append("SageMaker's own value stays for: " + ", ".join(sorted(won)))
+        launch.hyperparameters = (document(merged), [HYPERPARAMETERS, BESIDE])
+        launch.own_hyperparameters = document(delivered)
+    directory = settings["hyperparameters_dir"]
+    if directory and (merged or inputs.hyperparameters is not None):
+        launch.volumes.append(Volume("hyperparameters", directory, config_map(merged), 0o644, memory=False))
 
 
 def own_record(delivered: bytes, written: bytes) -> bytes:

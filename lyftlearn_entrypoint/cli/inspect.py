@@ -62,6 +62,15 @@ def plan(as_json: bool, args: tuple[str, ...]) -> None:
         click.echo(f"writes     {volume.directory}: {len(volume.files)} files, mode {volume.mode:04o}")
         for name in sorted(volume.files):
             click.echo(f"             {name}")
+    if launch.model:
+        size = "" if launch.model.size < 0 else f", {launch.model.size} bytes"
+        click.echo(f"writes     {launch.model.file}: {launch.model.uri}{size}, from {launch.model.origin}")
+    if launch.code:
+        click.echo(
+            f"keeps      {launch.code.directory} in the warm pool"
+            if not launch.code.why
+            else f"keeps      no compiled code: {launch.code.why}"
+        )
     if launch.make_home:
         click.echo(f"makes      {launch.make_home}, as HOME")
     if launch.relay:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.deadline import Deadline
     from lyftlearn_entrypoint.fetch.credentials import CredentialChain
     from lyftlearn_entrypoint.fetch.http import Http
-    from lyftlearn_entrypoint.fetch.message import Response
+    from lyftlearn_entrypoint.fetch.message import Into, Response
+    from lyftlearn_entrypoint.fetch.part import Part
 
+_ANY = 1 << 60  # bytes: what goes to a file is bounded by the file system
 _HOPS = 2  # redirects to another region that are followed for one object
 
 
@@ -56,24 +58,52 @@ class Aws:
         fields = {"CiphertextBlob": _base64(ciphertext), "EncryptionContext": context}
         return self._kms("Decrypt", region or self.region, fields, "Plaintext", "")
 
+    def s3_range(self, bucket: str, key: str, version_id: "str | None", part: "Part") -> "Response":
+        """Bytes of an object into `part`, whose status is 416 where the object is empty. A try that breaks off goes on where it was.
+
+        A bucket in another region is asked there. What `part` raises is let through."""
+        name = "s3://" + bucket + "/" + key
+        what = "s3:GetObject of " + name + (" version " + version_id if version_id else "")
+
+        def send(url: str, region: str) -> "Response":
+            return self._ask(what, "GET", url, part.headers, b"", region, "s3", _ANY, 15.0, part.into)
+
+        return self._object(what, bucket, key, version_id, send, (200, 206, 412, 416), "Check the URI")
+
     def s3_get(self, bucket: str, key: str, version_id: "str | None" = None, *, limit: int) -> bytes:
         """The whole object, as it is stored; `limit` is in bytes. A bucket in another region is asked there."""
         name = "s3://" + bucket + "/" + key
         what = "s3:GetObject of " + name + (" version " + version_id if version_id else "")
+
+        def send(url: str, region: str) -> "Response":
+            return self._ask(what, "GET", url, dict, b"", region, "s3", limit, 10.0)
+
+        try:
+            return self._object(what, bucket, key, version_id, send, (200,), "Check the URI, or stage the document again").body
+        except TooLarge as error:
+            size = "over " + str(limit) if error.size is None else str(error.size)
+            raise BadDocument(
+                name + " is " + size + " bytes; at most " + str(limit),
+                "Keep data in files or channels, not in this document",
+                finding="LL0414",
+            ) from None
+
+    def _object(
+        self,
+        what: str,
+        bucket: str,
+        key: str,
+        version_id: "str | None",
+        send: "Callable[[str, str], Response]",
+        wanted: "tuple[int, ...]",
+        missing: str,
+    ) -> "Response":
+        """The answer, of a status in `wanted`, of the region that has the bucket. `send` asks (URL, region)."""
         region = self._bucket_regions.get(bucket) or self.region or "us-east-1"
         for hop in range(_HOPS + 1):
-            url = s3_url(self._environ, region, bucket, key, version_id)
-            try:
-                reply = self._ask(what, "GET", url, {}, b"", region, "s3", limit, 10.0)
-            except TooLarge as error:
-                size = "over " + str(limit) if error.size is None else str(error.size)
-                raise BadDocument(
-                    name + " is " + size + " bytes; at most " + str(limit),
-                    "Keep data in files or channels, not in this document",
-                    finding="LL0414",
-                ) from None
-            if reply.status == 200:
-                return reply.body
+            reply = send(s3_url(self._environ, region, bucket, key, version_id), region)
+            if reply.status in wanted:
+                return reply
             from lyftlearn_entrypoint.fetch.answers import bucket_region
 
             moved = bucket_region(reply)
@@ -84,8 +114,9 @@ class Aws:
 
         action = "s3:GetObjectVersion" if version_id else "s3:GetObject"
         codes = ("InvalidArgument",) if version_id else ()  # "Invalid version id specified": it is malformed, so there is none
+        name = "s3://" + bucket + "/" + key
         hint = " on " + name + "; without s3:ListBucket S3 answers the same for an object that does not exist"
-        raise failure(what, action, reply, self._chain.get(), self._now(), "Check the URI, or stage the document again", hint, codes)
+        raise failure(what, action, reply, self._chain.get(), self._now(), missing, hint, codes)
 
     def s3_put(self, bucket: str, key: str, body: bytes) -> None:
         """Write an object. A bucket in another region is asked there."""
@@ -94,7 +125,7 @@ class Aws:
         for hop in range(_HOPS + 1):
             url = s3_url(self._environ, region, bucket, key, None)
             reply = self._ask(
-                "s3:PutObject to " + name, "PUT", url, {"Content-Type": "application/json"}, body, region, "s3", 1 << 16, 10.0
+                "s3:PutObject to " + name, "PUT", url, lambda: {"Content-Type": "application/json"}, body, region, "s3", 1 << 16, 10.0
             )
             if 200 <= reply.status < 300:
                 return
@@ -117,7 +148,7 @@ class Aws:
         what = "kms:" + operation + (" with " + key_id if key_id else "") + " at " + split(url).where
         headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "TrentService." + operation}
         body = dump(fields).encode("utf-8")
-        reply = self._ask(what, "POST", url, headers, body, region, "kms", 1 << 16, 5.0)
+        reply = self._ask(what, "POST", url, lambda: headers, body, region, "kms", 1 << 16, 5.0)
         if reply.status != 200:
             from lyftlearn_entrypoint.fetch.answers import failure
 
@@ -138,22 +169,23 @@ class Aws:
         what: str,
         method: str,
         url: str,
-        headers: "dict[str, str]",
+        headers: "Callable[[], dict[str, str]]",
         body: bytes,
         region: str,
         service: str,
         limit: int,
         timeout: float,
+        into: "Into | None" = None,
     ) -> "Response":
-        """The final answer to one call. Each try is signed anew: the signature holds the time."""
+        """The final answer to one call. Each try has its own headers and is signed anew: the signature holds the time."""
         try:
             parts = split(url)
         except HttpError as error:
             raise BadSettings(what + ": the endpoint gives " + str(error), finding="LL0406") from None
 
         def send() -> "Response":
-            signed = sign(method, parts, headers, body, self._chain.get(), region, service, self._now())
-            return self.http.request(method, url, signed, body, limit=limit, connect_timeout=3.0, read_timeout=timeout)
+            signed = sign(method, parts, headers(), body, self._chain.get(), region, service, self._now())
+            return self.http.request(method, url, signed, body, limit=limit, connect_timeout=3.0, read_timeout=timeout, into=into)
 
         return ask(what, self._deadline, send)
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.deadline import Deadline
     from lyftlearn_entrypoint.fetch.aws import Aws
     from lyftlearn_entrypoint.fetch.confidant import Confidant, Secret
+    from lyftlearn_entrypoint.fetch.model import Model
     from lyftlearn_entrypoint.fetch.staged import Document
     from lyftlearn_entrypoint.files import Files
     from lyftlearn_entrypoint.launch import Inputs
@@ -22,8 +23,8 @@ class Fetch:
     """What one start fetches. Effects come in through `files`, `environ`, `deadline` and `log`; `tracer`, if any, is told of all."""
 
     __slots__ = (
-        *("client", "context", "deadline", "environ", "fail_open", "files", "inputs", "log", "settings", "spans", "steps", "tasks"),
-        "tracer",
+        *("client", "context", "deadline", "environ", "fail_open", "files", "inputs", "log", "model", "settings", "spans", "steps"),
+        *("tasks", "tracer"),
     )
 
     def __init__(
@@ -52,11 +53,12 @@ class Fetch:
         self.tasks: list[Task] = []
         self.spans: list[tuple[str, float, float]] = []
         self.client: Aws | None = None
+        self.model: Model | None = None
 
     def run(self) -> "list[StartError]":
         """Fill the inputs. Returns the errors that were let pass (Studio); raises StartError for the others."""
         passed: list[StartError] = []
-        for step in ("hyperparameters", "environment", "credentials"):
+        for step in ("hyperparameters", "environment", "credentials", "model"):
             if step in self.steps:
                 try:
                     self.collect(step)
@@ -66,7 +68,8 @@ class Fetch:
                     passed.append(error)
         self._statsd()
         self._spark()
-        needed = [task for task in self.tasks if task.step not in OPTIONAL]
+        held = ("model",) if self.model is not None and self.model.held() else ()
+        needed = [task for task in self.tasks if task.step not in (*OPTIONAL, *held)]
         if needed and isolated(self.context, self.environ):
             raise Unavailable(
                 "no network: this job has no AWS credentials, as under network isolation, and it needs "
@@ -104,10 +107,12 @@ class Fetch:
             return Unavailable(task.asks + " does not resolve: no answer yet", "Check DNS in this subnet", finding="LL0901")
         if task.step in OPTIONAL:
             return Unavailable(task.asks + " does not resolve: no answer yet", self._fate() + ": check DNS", finding="LL0801")
+        if task.step == "model" and self.model is not None:
+            return self.model.unfinished()
         waiting = self.client.http.waiting() if self.client is not None else []
         whom = "; still waiting for " + " and ".join(waiting) if waiting else ""
         return Unavailable(
-            task.asks + ": nothing within " + _number(self.deadline.seconds) + " s (LYFTLEARN_DEADLINE)" + whom,
+            task.asks + ": nothing within " + format(self.deadline.seconds, ".6g") + " s (LYFTLEARN_DEADLINE)" + whom,
             "Check the route, the security groups and the VPC endpoints from this subnet",
             finding="LL0714",
         )
@@ -120,6 +125,8 @@ class Fetch:
             self._hyperparameters()
         elif step == "environment":
             self._environment()
+        elif step == "model":
+            self._model()
         else:
             self._credentials()
 
@@ -179,6 +186,15 @@ class Fetch:
         service, auth_key, auth_context = (self.settings[name] for name in names)
         return Confidant(url, service, auth_key, auth_context, aws.http, self.deadline, aws.kms_encrypt, aws.kms_decrypt, aws.region)
 
+    def _model(self) -> None:
+        if not self.settings["model_uri"]:
+            return
+        from lyftlearn_entrypoint.fetch.model import choose
+
+        self.model = model = choose(self.settings, self.environ, self.files, self.aws, self.deadline, self.log, self.tracer)
+        self.inputs.undo.append(model.discard)
+        self.tasks.append(Task("model", str(model), model.look if self.inputs.look else model.fetch))
+
     def _statsd(self) -> None:
         if "statsd" not in self.steps or not self.settings["statsd_gateway"]:
             return
@@ -230,6 +246,8 @@ class Fetch:
             self._take_environment(result, task.milliseconds)  # type: ignore[arg-type]
         elif task.step == "hyperparameters":
             self._take_hyperparameters(result, task.milliseconds)  # type: ignore[arg-type]
+        elif task.step == "model" and self.model is not None:
+            self.inputs.model = self.model.take(result, task.milliseconds)  # type: ignore[arg-type]
         elif task.step == "spark":
             assert self.inputs.spark is not None
             self.inputs.spark.address = str(result)
@@ -271,10 +289,6 @@ class Fetch:
     def _say(self, step: str, what: str, count: int, origin: str, size: int, milliseconds: int) -> None:
         line = f"{step}: {count} {what}{'' if count == 1 else 's'} from {origin}, {size} bytes, in {milliseconds} ms"
         self.log.info(line, step=step, count=count, origin=origin, bytes=size, milliseconds=milliseconds)
-
-
-def _number(seconds: float) -> str:
-    return str(int(seconds)) if seconds == int(seconds) else str(seconds)
 
 
 def _together(errors: "list[StartError]") -> StartError:

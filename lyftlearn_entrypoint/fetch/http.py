@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
     from lyftlearn_entrypoint.deadline import Deadline
     from lyftlearn_entrypoint.fetch.dial import Connection, Stream
+    from lyftlearn_entrypoint.fetch.message import Into
     from lyftlearn_entrypoint.fetch.proxy import Proxy
     from lyftlearn_entrypoint.fetch.tls import Tls
+
+    Form = tuple[str, int, Into | None]  # method of the request, limit and destination of the answer's body
 
 __all__ = ("Http", "HttpError", "Response", "TooLarge")
 
@@ -68,19 +71,20 @@ class Http:
         connect_timeout: float = 3.0,
         read_timeout: float = 15.0,
         proxy: bool = True,
+        into: "Into | None" = None,
     ) -> Response:
         """The answer to one request, whatever its status.
 
-        `limit` is in bytes: a 2xx body over it raises `TooLarge`, any other body is cut there. `connect_timeout` (seconds) is
-        for the TCP connection and again for the TLS handshake, `read_timeout` for each wait on the answer; the deadline
-        ends all of them. `proxy` False never uses a proxy. Raises `HttpError`.
+        `limit` is in bytes: a 2xx body over it raises `TooLarge`, any other body is cut there. `into` (message.py) takes
+        bodies as they come. `connect_timeout` (seconds) is for the TCP connection and again for the TLS handshake, `read_timeout`
+        for each wait on the answer; the deadline ends all of them. `proxy` False never uses a proxy. Raises `HttpError`.
         """
         parts = split(url)
         via = self.proxy_for(parts) if proxy else None
         message = _compose(method, parts, headers, body, via)
         self._under_way[_thread.get_ident()] = parts.where
         try:
-            return self._send(parts, via, message, method, limit, connect_timeout, read_timeout)
+            return self._send(parts, via, message, (method, limit, into), connect_timeout, read_timeout)
         finally:
             del self._under_way[_thread.get_ident()]
 
@@ -88,19 +92,17 @@ class Http:
         """host:port of each request that is under way."""
         return sorted(set(self._under_way.values()))
 
-    def _send(
-        self, parts: Url, via: "Proxy | None", message: bytes, method: str, limit: int, connect_timeout: float, read_timeout: float
-    ) -> Response:
+    def _send(self, parts: Url, via: "Proxy | None", message: bytes, form: "Form", connect_timeout: float, read_timeout: float) -> Response:
         stream = self._take_early(_key(parts, via), connect_timeout)
         if stream is not None:
             try:
-                return self._exchange(stream, parts, via, message, method, limit, read_timeout)
+                return self._exchange(stream, parts, via, message, form, read_timeout)
             except HttpError as error:
                 if not error.unanswered:
                     raise
             # The server gave the idle connection up: dial anew, as if there had been none.
         stream = self.open(parts, via, connect_timeout)
-        return self._exchange(stream, parts, via, message, method, limit, read_timeout)
+        return self._exchange(stream, parts, via, message, form, read_timeout)
 
     def dial_early(self, url: str, *, connect_timeout: float = 3.0, proxy: bool = True) -> None:
         """Open the connection for a later request to the same origin, with the same `proxy`, now and in a thread.
@@ -203,9 +205,9 @@ class Http:
             raise HttpError(where + ": the deadline of " + format(self._deadline.seconds, ".3g") + " s has passed", True, finding="LL0701")
         return min(timeout, left)
 
-    def _exchange(
-        self, stream: "Stream", url: Url, via: "Proxy | None", message: bytes, method: str, limit: int, timeout: float
-    ) -> Response:
+    def _exchange(self, stream: "Stream", url: Url, via: "Proxy | None", message: bytes, form: "Form", timeout: float) -> Response:
+        method, limit, into = form
+        block = 1 << 16 if into is None else 1 << 18
         where = url.where if via is None else url.where + " through the proxy " + via.where
         answered = False
 
@@ -214,7 +216,7 @@ class Http:
             wait = self._wait(where, timeout)
             stream.settimeout(wait)
             try:
-                data = stream.recv(65536)
+                data = stream.recv(block)
             except OSError as error:
                 broken = not answered and not isinstance(error, TimeoutError)
                 raise HttpError(where + ": " + why(error, wait), unanswered=broken, finding=finding(error)) from None
@@ -230,7 +232,7 @@ class Http:
                 raise HttpError(where + ": " + why(error, wait), finding=finding(error)) from None
             except OSError:
                 pass  # the server may have answered before it closed: reading tells
-            return read_reply(receive, method, where, limit)
+            return read_reply(receive, method, where, limit, into)
         finally:
             stream.close()
 

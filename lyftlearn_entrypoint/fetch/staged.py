@@ -57,6 +57,25 @@ def parse_uri(text: str) -> Uri:
     return Uri(bucket, key, version, sha256)
 
 
+def parse_model(text: str) -> Uri:
+    """The URI of a model, which has a digest and a name for its file. Raises ValueError saying what is wrong."""
+    uri = parse_uri(text)
+    if not uri.sha256:
+        raise ValueError("it has no #sha256=HEX: a model is taken by its digest alone")
+    name = uri.key.rpartition("/")[2]
+    if name in ("", ".", "..") or len(name.encode()) > 255:
+        raise ValueError("its key ends in nothing that can name a file")
+    return uri
+
+
+def parse_digest(text: str) -> str:
+    """The hexadecimal digits of `sha256:HEX`. Raises ValueError."""
+    name, _, digits = text.partition(":")
+    if name != "sha256" or len(digits) != 64 or digits.strip("0123456789abcdef"):
+        raise ValueError("it is not sha256: and 64 hexadecimal digits")
+    return digits
+
+
 class Document:
     """A document that was read: its object, where from, and its size in bytes as stored."""
 

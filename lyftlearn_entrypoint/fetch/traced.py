@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.deadline import Deadline
     from lyftlearn_entrypoint.fetch.credentials import Credentials
     from lyftlearn_entrypoint.fetch.dial import Connection, Stream
+    from lyftlearn_entrypoint.fetch.http import Form
     from lyftlearn_entrypoint.fetch.message import Response
     from lyftlearn_entrypoint.fetch.proxy import Proxy
     from lyftlearn_entrypoint.fetch.tls import Tls, TlsStream
@@ -42,7 +43,7 @@ class TracedHttp(Http):
             if body:
                 timed.facts["sent"] = len(body)
             reply = super().request(method, url, headers, body, **more)
-            timed.facts.update({"status": reply.status, "bytes": len(reply.body)})
+            timed.facts.update({"status": reply.status, "bytes": reply.size})
             return reply
 
     def open(self, url: "Url", via: "Proxy | None", timeout: float) -> "Stream":
@@ -76,13 +77,11 @@ class TracedHttp(Http):
             self._tracer.add("connection to " + key[1] + ":" + str(key[2]), WAIT, began, ended, {"opened": "early, by another thread"})
         return stream
 
-    def _exchange(
-        self, stream: "Stream", url: "Url", via: "Proxy | None", message: bytes, method: str, limit: int, timeout: float
-    ) -> "Response":
+    def _exchange(self, stream: "Stream", url: "Url", via: "Proxy | None", message: bytes, form: "Form", timeout: float) -> "Response":
         watched = _Watched(stream)
         began = time.monotonic()
         try:
-            return super()._exchange(watched, url, via, message, method, limit, timeout)
+            return super()._exchange(watched, url, via, message, form, timeout)
         finally:
             ended = time.monotonic()
             self._tracer.add("wait for the answer", NETWORK, began, watched.first or ended, {})

@@ -28,7 +28,7 @@ def become(order: "Order") -> None:
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())  # what ends the program's group or session is not for us
     posix.setsid()
     posix.chdir("/")
-    _close_all_but({order.line.fileno(), *(receiver.fileno() for receiver in order.receivers)})
+    close_all_but({order.line.fileno(), *(receiver.fileno() for receiver in order.receivers)})
     from lyftlearn_entrypoint.relay.life import Life, began, survivors
 
     since = began(order.program)
@@ -47,7 +47,7 @@ def become(order: "Order") -> None:
 
 def make_ready(order: "Order", life: "Life") -> "Callable[[bytes], None]":
     """Become the program's user. What is given back serves, once it is told what the start knows."""
-    _rename()
+    rename()
     # Before the user changes, who need not be able to read our files.
     from lyftlearn_entrypoint.relay.gateway import Gateway
     from lyftlearn_entrypoint.relay.loop import Relay
@@ -106,7 +106,7 @@ def delay_the_end(line: _socket.socket) -> None:
         posix.close(instance)  # in time: whoever closes it last is the one who waits
 
 
-def _close_all_but(kept: "set[int]") -> None:
+def close_all_but(kept: "set[int]") -> None:
     """Give up every descriptor of the start's, and put /dev/null where the standard streams were."""
     null = posix.open("/dev/null", posix.O_RDWR)
     for descriptor in (0, 1, 2):
@@ -120,16 +120,16 @@ def _close_all_but(kept: "set[int]") -> None:
                 pass  # the one that listed the directory
 
 
-def _rename() -> None:
-    """Show NAME in ps and top, in place of a start and of the program's own words: `pkill -f train.py` does not mean the relay.
+def rename(name: bytes = NAME) -> None:
+    """Show `name` in ps and top, in place of a start and of the program's own words: `pkill -f train.py` does not mean the relay.
 
     Writes over the words where the kernel looks for them (proc(5): /proc/PID/stat fields 48 and 49; /proc/PID/comm).
     """
     try:
         fields = _read("/proc/self/stat").rpartition(b")")[2].split()
         begin, end = int(fields[45]), int(fields[46])
-        _write("/proc/self/mem", NAME[: end - begin - 1].ljust(end - begin, b"\0"), begin)
-        _write("/proc/self/comm", NAME[:15], 0)
+        _write("/proc/self/mem", name[: end - begin - 1].ljust(end - begin, b"\0"), begin)
+        _write("/proc/self/comm", name[:15], 0)
     except (OSError, ValueError, IndexError):
         pass  # it only looks nicer
 

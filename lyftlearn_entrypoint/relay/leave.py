@@ -144,7 +144,7 @@ def leave(order: Order, socket: str, log: "Log", quiet: bool = False) -> "Waitin
             order.receivers.append(receiver)
             order.socket = socket
     try:
-        child = _detach(lambda: _child(order, line))
+        child = detach(lambda: _child(order, line))
     except OSError as error:
         log.warning("statsd: no relay: " + (error.strerror or "it cannot be forked") + " [LL0806]", step="statsd")
         child = -1
@@ -188,7 +188,7 @@ def _child(order: Order, line: _socket.socket) -> None:
     become(order)
 
 
-def _detach(run: "Callable[[], None]") -> int:
+def detach(run: "Callable[[], None]") -> int:
     """Run this in a process that the program's wait(2) does not see. Gives the child to wait for, 0 where there is none. Raises OSError.
 
     A child of a child is init's to wait for once its parent has ended. As process 1 we are init: there clone(2) makes a child that

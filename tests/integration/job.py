@@ -195,7 +195,8 @@ def relay(url: str, change: "Callable[[int, Request], bytes | None]" = lambda nu
         passed = urllib.request.Request(url + request.target, request.body or None, headers, method=request.method)
         try:
             with opener.open(passed, timeout=20) as reply:
-                return answer(reply.status, reply.read(), {"Content-Type": reply.headers.get("Content-Type", "")})
+                told = ("Content-Type", "Content-Range", "ETag")
+                return answer(reply.status, reply.read(), {name: reply.headers[name] for name in told if name in reply.headers})
         except urllib.error.HTTPError as error:
             with error:
                 return answer(error.code, error.read(), {"Content-Type": error.headers.get("Content-Type", "")})

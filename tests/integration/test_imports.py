@@ -1,5 +1,6 @@
 """What a start imports: little of the standard library, nothing of a third party, and nothing of the user's."""
 
+import hashlib
 import http.server
 import os
 import shutil
@@ -134,7 +135,9 @@ def test_a_job_with_both_documents(starter: "Starter") -> None:
 
 
 KEYS = b'{"AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "made-up", "Token": "made-up"}'
-SERVICE = b'{"credentials": [{"id": "c", "metadata": {}, "credential_pairs": {"user": "me"}}], "blind_credentials": []}'
+SERVICE = b'{"credentials": [{"id": "c", "metadata": {}, "credential_pairs": {"user": "me", "key": "%s"}}], "blind_credentials": []}' % (
+    b"k" * 32
+)
 
 
 class Platform(http.server.BaseHTTPRequestHandler):
@@ -199,6 +202,8 @@ def test_a_job_with_everything_by_name(starter: "Starter", platform: str) -> Non
     }
     names = imported(starter, **environ)
     check(names)
+    # What belongs to a model and a warm pool is not loaded where there is none.
+    assert not {name for name in names if "warm" in name or name.endswith((".model", ".download", ".large", "_hashlib"))}
     for module in ("fetch.confidant", "fetch.container", "fetch.http", "adapt.statsd", "volume"):
         assert "lyftlearn_entrypoint." + module in names
     # And all of it did what it is for.
@@ -206,6 +211,37 @@ def test_a_job_with_everything_by_name(starter: "Starter", platform: str) -> Non
     assert (seen["STAGED"], seen["CREDENTIALS_USER"]) == ("yes", "me")
     assert seen["STATSD_HOST"] == "127.0.0.1"
     assert (starter.root / "mnt/secrets/user").read_text() == "me"
+
+
+def test_a_job_of_a_warm_pool_with_a_model(starter: "Starter", platform: str) -> None:
+    starter.training()
+    pool = starter.root / "pool"
+    pool.mkdir()
+    (starter.root / "tmp").mkdir()
+    keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_ENDPOINT_URL": platform}
+    confidant = {
+        "LYFTLEARN_CONFIDANT_URL": platform,
+        "LYFTLEARN_CONFIDANT_SERVICE": "shop",
+        "LYFTLEARN_CONFIDANT_AUTH_KEY": "alias/confidant",
+        "LYFTLEARN_CONFIDANT_AUTH_CONTEXT": "confidant",
+    }
+    digest = hashlib.sha256(b'{"STAGED": "yes"}').hexdigest()
+    warm = {
+        "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY": "/pool",
+        "LYFTLEARN_MODEL_URI": f"s3://bucket/model#sha256={digest}",
+        "LYFTLEARN_WARM_CODE_KEY": "CREDENTIALS_KEY",
+        "LYFTLEARN_IMAGE_DIGEST": "sha256:" + "0" * 64,
+    }
+    environ = {**keys, **confidant, **warm, "LYFTLEARN_STEPS": "credentials,model,code"}
+    names = imported(starter, **environ)
+    check(names)
+    assert {"lyftlearn_entrypoint.fetch.download", "lyftlearn_entrypoint.warm.models", "lyftlearn_entrypoint.warm.code"} <= names
+    assert (pool / "lyftlearn/models" / digest).exists()
+    names = imported(starter, **environ)  # and now it is there
+    check(names)
+    assert "lyftlearn_entrypoint.fetch.download" not in names
+    seen = dict(line.split("=", 1) for line in starter.run("env", env=environ).stdout.decode().splitlines())
+    assert seen["LYFTLEARN_CODE_DIR"] == f"{starter.root}/tmp/lyftlearn-code-{os.geteuid()}"
 
 
 def test_the_probe_sees_what_is_imported(starter: "Starter", tmp_path: Path) -> None:

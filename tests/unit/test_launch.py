@@ -1,11 +1,14 @@
 """The plan of a start, as plain data: who wins, and what the program does not see."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lyftlearn_entrypoint.context import CONTEXTS, STUDIO, TRAINING
 from lyftlearn_entrypoint.errors import BadDocument, StartError
+from lyftlearn_entrypoint.fetch.model import Arrived
+from lyftlearn_entrypoint.files import Files
 from lyftlearn_entrypoint.launch import Inputs
 from lyftlearn_entrypoint.settings_table import TABLE, variable
 from lyftlearn_entrypoint.spark.place import Place
@@ -151,6 +154,11 @@ EVERYTHING = {
     "statsd_socket": "/run/statsd",
     "statsd_tags": "name",
     "user": "worker",
+    "model_uri": "s3://b/m#sha256=" + "0" * 64,
+    "model_dir": "/models",
+    "warm_code_key": "WARM",
+    "image_digest": "sha256:" + "0" * 64,
+    "warm_cache_size": "1g",
     "torch_hosts": "auto",
     "shared_memory_min": "64m",
     "train_command": "python",
@@ -171,13 +179,15 @@ SNAPSHOT = {
     "snapshot_paths": "/etc/hyperparameters",
     "snapshot_image": "sha256:0",
 }
-RAN = {
+RAN: dict[str, Callable[[], Inputs]] = {
     "credentials": lambda: inputs(secrets={"A": "1"}),
     "environment": lambda: inputs({"A": "1"}),
     "hyperparameters": lambda: inputs(own={}),
     "statsd": lambda: inputs(gateway=("10.0.0.9", 8125)),
     "spark": lambda: with_spark(),  # noqa: PLW0108  it is defined below
     "user": Inputs,
+    "model": lambda: with_model(),  # noqa: PLW0108  likewise
+    "code": lambda: with_code(),  # noqa: PLW0108  likewise
 }
 
 
@@ -185,6 +195,19 @@ def with_spark() -> Inputs:
     given = Inputs()
     given.spark = Place("/opt/spark", Resources(2, 8 << 30))
     given.spark.directory = "/tmp/spark"
+    return given
+
+
+def with_model() -> Inputs:
+    given = Inputs()
+    given.model = Arrived("s3://b/m", "0" * 64, "/models/m", 3, "S3", "/models/.begun")
+    return given
+
+
+def with_code() -> Inputs:
+    """Its key is a credential."""
+    given = inputs({"SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY": "/pool"}, {"WARM": "k" * 32})
+    given.warm = Files("/root")
     return given
 
 
@@ -198,7 +221,8 @@ def test_every_setting_is_tried() -> None:
 def test_where_a_step_ran_its_settings_are_gone_and_the_others_stay(world: World, step: str) -> None:
     launch = world.launch(RAN[step](), switch=step == "user", also=EVERYTHING)
     gone = {name for name in EVERYTHING if variable(name) not in launch.env}
-    assert gone == {row[0] for row in TABLE if row[3] == step}
+    ran = {step, "credentials", "environment"} if step == "code" else {step}
+    assert gone == {row[0] for row in TABLE if row[3] in ran}
 
 
 @pytest.mark.parametrize("context", CONTEXTS)

@@ -78,8 +78,8 @@ def test_home_of_a_document_is_looked_at_too(world: World) -> None:
 
 # Steps ---------------------------------------------------------------------------------------------------------------------------------
 
-JOB = {"credentials", "environment", "statsd", "spark", "user"}
-STEPS = {TRAINING: JOB | {"hyperparameters"}, STUDIO: JOB - {"user"}, KUBERNETES: {"spark"}, LOCAL: {"spark"}}
+JOB = {"credentials", "environment", "statsd", "spark", "user", "model"}
+STEPS = {TRAINING: JOB | {"hyperparameters", "code"}, STUDIO: JOB - {"user", "model"}, KUBERNETES: {"spark"}, LOCAL: {"spark"}}
 
 
 @pytest.mark.parametrize("context", CONTEXTS)

@@ -30,9 +30,9 @@ class Area(NamedTuple):
 
 def areas() -> list[Area]:
     """The whole table, in the order of the page."""
-    from lyftlearn_entrypoint.cli.findings import confidant, documents, machine, network, own, services
+    from lyftlearn_entrypoint.cli.findings import confidant, documents, machine, network, own, services, warm
 
-    return [*own.AREAS, *services.AREAS, *documents.AREAS, *confidant.AREAS, *network.AREAS, *machine.AREAS]
+    return [*own.AREAS, *services.AREAS, *documents.AREAS, *confidant.AREAS, *network.AREAS, *machine.AREAS, *warm.AREAS]
 
 
 def table() -> dict[str, Known]:

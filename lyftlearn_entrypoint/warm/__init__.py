@@ -1,0 +1,1 @@
+"""What is kept between the jobs of a SageMaker warm pool."""
