@@ -127,8 +127,8 @@ def test_two_notebooks_and_a_kernel_that_is_killed(world: World, notebook: Kerne
         SESSION + "import json\nprint(json.dumps({'id': context.applicationId, 'sum': context.parallelize(range(10), 2).sum(), "
         "'ports': [int(context.getConf().get(f'spark.driver.{name}')) for name in ('port', 'blockManager.port')]}))"
     )
-    both = [kernel.begin(facts) for kernel in (notebook, second)]
-    one, two = (json.loads(each.result(PATIENCE).splitlines()[-1]) for each in both)
+    both = [kernel.begin(facts, SUITE_PATIENCE) for kernel in (notebook, second)]
+    one, two = (json.loads(each.result(SUITE_PATIENCE).splitlines()[-1]) for each in both)
     assert (one["sum"], two["sum"]) == (45, 45)
     urls = {
         variable["value"]
