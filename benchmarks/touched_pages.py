@@ -1,7 +1,7 @@
 """Which pages of an image's files a start really touches: counted by the kernel, on a file system of its own whose cache nobody else uses.
 
-The image is unpacked onto a loop device that reads ahead as much as FUSE does, mounted anew, so that no page of it is in memory, and used
-as the lower layer of the start's root. What is in memory afterwards was read: mincore(2) tells, page by page.
+The image is unpacked onto a loop device that reads nothing ahead (FUSE does, so a lazy pull may fetch a little more), mounted anew, so that
+no page of it is in memory, and used as the lower layer of the start's root. What is in memory afterwards was touched: mincore(2) tells.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.cli.footprint.layers import File, Image
 
 PAGE = mmap.PAGESIZE
-# KiB; what the kernel grants a FUSE file system that asks for no other. Source: Linux, include/linux/mm.h, VM_READAHEAD_PAGES.
-AHEAD = 128
 
 
 class Loop:
@@ -49,7 +47,7 @@ class Loop:
     def _mount(self, how: str) -> None:
         subprocess.run(["mount", "-o", f"loop,{how}", str(self.device_file), str(self.lower)], check=True)
         device = os.stat(self.lower).st_dev
-        Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/bdi/read_ahead_kb").write_text(str(AHEAD))
+        Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/bdi/read_ahead_kb").write_text("0")
 
     def touched(self, image: Image, start: Callable[[Path], None]) -> dict[str, list[tuple[int, int]]]:
         """Run `start` with a root to write to, and give for each file of the image the ranges of bytes that it touched."""
