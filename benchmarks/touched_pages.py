@@ -1,7 +1,7 @@
 """Which pages of an image's files a start really touches: counted by the kernel, on a file system of its own whose cache nobody else uses.
 
-The image is unpacked onto a loop device that reads nothing ahead, mounted anew, so that no page of it is in memory, and used as the lower
-layer of the start's root. What is in memory afterwards was touched: mincore(2) tells, page by page.
+The image is unpacked onto a loop device that reads nothing ahead (FUSE does, so a lazy pull may fetch a little more), mounted anew, so that
+no page of it is in memory, and used as the lower layer of the start's root. What is in memory afterwards was touched: mincore(2) tells.
 """
 
 from __future__ import annotations

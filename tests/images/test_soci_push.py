@@ -200,6 +200,17 @@ def test_into_another_repository(soci: Run, source: str, world: World, repositor
     whole(world, other, "1.2.3-soci")
 
 
+def test_no_room_for_the_image(source: str, world: World, tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    command = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *operator("image", "soci", source, *OPTIONS)]
+    environ = {**world.environ, "TMPDIR": str(tmp_path / "tmp")}
+    done = subprocess.run(command, env=environ, cwd=world.home, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 69, done.stderr
+    assert f"there is no room for the image in {tmp_path / 'tmp'}: File too large. TMPDIR names another directory" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "words, code, said",
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import tempfile
 import time
@@ -18,9 +20,11 @@ from lyftlearn_entrypoint.cli.image.size import megabytes
 from lyftlearn_entrypoint.cli.soci import engine, layout, make, parallel, push, report, ztoc
 from lyftlearn_entrypoint.cli.soci.blobs import Blobs
 from lyftlearn_entrypoint.cli.soci.remote import Remote
-from lyftlearn_entrypoint.errors import BadSettings
+from lyftlearn_entrypoint.errors import BadSettings, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lyftlearn_entrypoint.cli.image.registry import Registry
     from lyftlearn_entrypoint.cli.soci.make import Made, Source
 
@@ -137,8 +141,7 @@ def soci(
     processes = jobs or parallel.processors()
     kinds = ("v1", "v2") if kind == "both" else (kind,)
     registry = open_repository(to, create_repository, trust_host)[0] if to else None
-    with tempfile.TemporaryDirectory(prefix="lyftlearn-soci-") as directory:
-        work = Path(directory)
+    with room() as work:
         blobs = Blobs(work / "layout")
         opened = open_source(source, work, processes, trust_host)
         found = make.images(opened, min_layer_size)
@@ -155,6 +158,20 @@ def soci(
     told["seconds"] = round(time.monotonic() - began, 1)
     digest = (made.whole or opened.root).digest
     click.echo(json.dumps(told, indent=2) if as_json else told.get("reference", digest))
+
+
+@contextlib.contextmanager
+def room() -> Iterator[Path]:
+    """A directory for what is read and made, as long as the block runs. Raises Unavailable (69) where there is no room in it."""
+    with tempfile.TemporaryDirectory(prefix="lyftlearn-soci-") as directory:
+        try:
+            yield Path(directory)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise Unavailable(
+                f"there is no room for the image in {tempfile.gettempdir()}: {error.strerror}", "TMPDIR names another directory"
+            ) from None
 
 
 def wanted(
