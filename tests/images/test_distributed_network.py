@@ -228,7 +228,7 @@ def test_a_pod_in_the_cluster(world: World) -> None:
         {"name": "account", "secret": {"secretName": "account"}},
     ]
     spec = {"serviceAccountName": "executors", "containers": [container], "volumes": volumes}
-    store.create("pods", "ml", {"metadata": {"name": "driver-0"}, "spec": spec})
+    uid = store.create("pods", "ml", {"metadata": {"name": "driver-0"}, "spec": spec})["metadata"]["uid"]
     end = kubelet.ended("driver-0", SUITE_PATIENCE)
     log = kubelet.log("driver-0")
     assert end["exitCode"] == 0, log
@@ -237,3 +237,10 @@ def test_a_pod_in_the_cluster(world: World) -> None:
     suite_right(found)
     assert found["master"].startswith("k8s://https://")
     assert world.storage.objects("pod/")
+    # The program does not stop its session: its executors end by themselves, and go with the driver's pod, to which they belong.
+    owned = [pod for pod in store.find("pods", "ml") if [owner["uid"] for owner in pod["metadata"].get("ownerReferences", [])] == [uid]]
+    assert len(owned) == 2
+    for pod in owned:
+        kubelet.ended(pod["metadata"]["name"], 60)
+    for pod in owned:  # as Kubernetes' garbage collector
+        store.delete("pods", "ml", pod["metadata"]["name"], 0)
