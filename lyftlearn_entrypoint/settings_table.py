@@ -101,8 +101,8 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
     ("image_digest", "digest", "", "code",
      "Digest of the image that runs, `sha256:HEX`, as the job's request names it: compiled code is kept for this image alone."),
     ("warm_cache_size", "size", "", "",
-     "The most that is kept in a warm pool, such as `50G`; without it half of what is free there. The last twentieth of its file system "
-     "is never used."),
+     "The most that is kept in a warm pool, such as `50G`; without it half of what is free there. A twentieth of its file system, at "
+     "most 4 GiB, stays free."),
     ("torch_hosts", "switch", "off", "",
      "Whether a training job tells torch of its hosts, with a PyTorchJob's variables: `auto` where it has several, `on`, `off`; the "
      "image `dl` has `auto` (docs/deep-learning.md)."),

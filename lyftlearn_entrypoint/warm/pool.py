@@ -14,6 +14,7 @@ OWN = "lyftlearn"  # below it; a name that says whose it is
 KINDS = ("models", "code")
 NEW = ".new-"  # an entry that is being written, or was when its job was killed
 BLOCK = 1 << 20  # bytes
+_RESERVE = 4 << 30  # bytes: at most so much of a twentieth of the file system stays free
 _MANY = 10_000  # names of a directory that are looked at: a pool of ours has tens
 _DEEP = 32  # directories below each other that are taken away
 _STALE = 3600.0  # seconds
@@ -116,9 +117,14 @@ class _Entry:
 
 
 def allowed(limit: "int | None", held: int, free: int, total: int) -> int:
-    """Bytes that may be added to `held` on a file system with `free` of `total`: never the last twentieth of it."""
+    """Bytes that may be added to `held` on a file system with `free` of `total`: never what stays free."""
     share = (free + held) // 2 if limit is None else limit
-    return min(share - held, free - total // 20)
+    return min(share - held, free - reserve(total))
+
+
+def reserve(total: int) -> int:
+    """Bytes that stay free on a file system of `total`, for the program."""
+    return min(total // 20, _RESERVE)
 
 
 def open_directory(parent: int, name: str, make: bool = False) -> int:

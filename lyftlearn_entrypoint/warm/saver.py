@@ -165,10 +165,10 @@ class Saver:
         from lyftlearn_entrypoint.volume import random_hex
         from lyftlearn_entrypoint.warm.code import ENTRY
         from lyftlearn_entrypoint.warm.pack import pack, packed_size
-        from lyftlearn_entrypoint.warm.pool import NEW, remove, settle
+        from lyftlearn_entrypoint.warm.pool import NEW, remove, reserve, settle
 
         found = posix.fstatvfs(self._entries)
-        if packed_size(files) > found.f_bavail * found.f_frsize - found.f_blocks * found.f_frsize // 20:
+        if packed_size(files) > found.f_bavail * found.f_frsize - reserve(found.f_blocks * found.f_frsize):
             raise OSError(28, "No space left on device")
         for name in posix.listdir(self._entries):
             if name.startswith(NEW):  # of a saver whose container ended

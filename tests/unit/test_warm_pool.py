@@ -18,6 +18,7 @@ from lyftlearn_entrypoint.warm.pool import (
     open_directory,
     open_entry,
     remove,
+    reserve,
     settle,
 )
 from tests.unit.helpers import is_root
@@ -55,6 +56,7 @@ def pool_at(directory: Path, limit: "int | None" = None) -> "tuple[Pool, int]":
         (1000, 0, 600, 10000, 100),  # the last twentieth of the file system
         (1 << 60, 0, 500, 10000, 0),
         (1 << 60, 0, 100, 10000, -400),
+        (1 << 60, 0, 6 << 30, 1 << 40, 2 << 30),  # of a large one 4 GiB are enough
     ],
 )
 def test_how_much_may_be_added(limit: "int | None", held: int, free: int, total: int, room: int) -> None:
@@ -262,7 +264,7 @@ def test_a_small_file_system_is_never_full(tmp_path: Path) -> None:
     pool, _ = pool_at(tmp_path, 1 << 60)
     free = total.f_bavail * total.f_frsize
     assert not pool.room(free)
-    assert pool.longest() <= free - total.f_blocks * total.f_frsize // 20 + (1 << 30)  # others work here too
+    assert pool.longest() <= free - reserve(total.f_blocks * total.f_frsize) + (1 << 30)  # others work here too
     assert pool_at(tmp_path, 4096)[0].longest() == 4096
 
 
