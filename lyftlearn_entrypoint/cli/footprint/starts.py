@@ -73,6 +73,7 @@ class Start:
     `until` is a Python program that waits for what ends the start, and prints when; '' where the start ends by itself. `files` are what the
     platform writes, path to text; `pod`: no capabilities, a read-only root. `image` is the one that has what it needs. `user` is '' for
     the image's own. `peer` is a Python program that runs beside it in the same network, and first prints more `files` as JSON.
+    `held`: the hot list is not made from it; it is held to the budget of the start of that name.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Start:
     until: str = ""
     pod: bool = False
     peer: str = ""
+    held: str = ""
 
 
 def training(name: str, title: str, command: str, image: str = "base") -> Start:
@@ -100,6 +102,12 @@ STARTS = (
     training("train", "a training job, until its program runs", "true"),
     replace(_FETCH, environment={**_FETCH.environment, **footprint_peer.ENVIRONMENT}, peer=footprint_peer.PROGRAM),
     training("sklearn", "a training job, until `import sklearn` is done", "python -c 'import sklearn'"),
+    training(
+        "fit",
+        "a training job that fits a linear model",
+        "python -c 'import numpy as np; from sklearn.linear_model import LogisticRegression as C; "
+        "from sklearn.model_selection import cross_val_score as s; x = np.random.default_rng(0).normal(size=(200, 5)); print(s(C(), x, x[:, 0] > 0))'",
+    ),
     training(
         "job",
         "a training job with numpy, pandas, scikit-learn and boto3",
@@ -145,7 +153,9 @@ STARTS = (
 
 def of(images: list[str], names: tuple[str, ...] = ()) -> list[Start]:
     """The starts for an image and those it is built on, or those of these names. Raises ValueError for a name that is none of them."""
-    known = [start for start in STARTS if start.image in images]
+    from lyftlearn_entrypoint.cli.footprint.held import HELD
+
+    known = [start for start in (*STARTS, *HELD) if start.image in images]
     if wrong := sorted(set(names) - {start.name for start in known}):
         raise ValueError(f"no start {', '.join(wrong)}; there are {', '.join(start.name for start in known)}")
     return [start for start in known if not names or start.name in names]
