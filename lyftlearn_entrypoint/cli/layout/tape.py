@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import tarfile
 from typing import IO, TYPE_CHECKING
@@ -29,6 +30,8 @@ def entries(tar: IO[bytes]) -> list[Entry]:
                 return []
     except tarfile.TarError as error:
         raise Unreadable(f"a layer is no whole tar ({type(error).__name__}: {error})") from error
+    if end > tar.seek(0, os.SEEK_END):
+        raise Unreadable("a layer is no whole tar: it ends within a file")
     # A member begins with its own extended headers, as tarfile counts.
     starts = [member.offset for member in members] + [end]
     return [
