@@ -1,9 +1,9 @@
 """images/NAME/footprint.json: what starts may touch, and what they touched when it was written, so that a growth has a name. Pure.
 
 By start: `opened`, bytes of opened files by the beginning of a layer's name (a layer that is not named may not be touched at all); `total`;
-`fetched`, bytes unpacked that a lazy pull fetches at most; `packages`, bytes of opened files of each package as they were. Two are promises,
-set by hand and kept by `made`: `gzip`, compressed bytes fetched at most, and `over_python`, by how much these may be more than those of the
-system's bare Python. A start that the hot list is not made from has none of its own: it is held to the `gzip` of another, and a bit more.
+`fetched`, bytes unpacked that a lazy pull fetches at most; `packages`, bytes of opened files of each package as they were. Two are
+promises, set by hand and kept by `made`: `gzip`, compressed bytes fetched at most, and `over_python`, by how much these may be more than
+those of the system's bare Python. A start that the hot list is not made from has none of its own: it is held to another's `gzip`.
 """
 
 from __future__ import annotations

@@ -63,5 +63,11 @@ HELD = (
         user=STUDIO_USER,
         held="sklearn",
     ),
-    replace(_known["jupyterlab"], name="lab", title="JupyterLab in Studio, until its first page and lists are there", until=_OPENED, held="jupyterlab"),
+    replace(
+        _known["jupyterlab"],
+        name="lab",
+        title="JupyterLab in Studio, until its first page and lists are there",
+        until=_OPENED,
+        held="jupyterlab",
+    ),
 )

@@ -63,6 +63,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
 """
+_FIT = (
+    "import numpy as np; from sklearn.linear_model import LogisticRegression as C; "
+    "from sklearn.model_selection import cross_val_score as s; x = np.random.default_rng(0).normal(size=(200, 5)); "
+    "print(s(C(), x, x[:, 0] > 0))"
+)
 _SPARK = "from pyspark.sql import SparkSession as S; print(S.builder.master('local[1]').getOrCreate().range(9).count())"
 
 
@@ -102,12 +107,7 @@ STARTS = (
     training("train", "a training job, until its program runs", "true"),
     replace(_FETCH, environment={**_FETCH.environment, **footprint_peer.ENVIRONMENT}, peer=footprint_peer.PROGRAM),
     training("sklearn", "a training job, until `import sklearn` is done", "python -c 'import sklearn'"),
-    training(
-        "fit",
-        "a training job that fits a linear model",
-        "python -c 'import numpy as np; from sklearn.linear_model import LogisticRegression as C; "
-        "from sklearn.model_selection import cross_val_score as s; x = np.random.default_rng(0).normal(size=(200, 5)); print(s(C(), x, x[:, 0] > 0))'",
-    ),
+    training("fit", "a training job that fits a linear model", f"python -c '{_FIT}'"),
     training(
         "job",
         "a training job with numpy, pandas, scikit-learn and boto3",

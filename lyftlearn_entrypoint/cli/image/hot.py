@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,10 +15,13 @@ from lyftlearn_entrypoint.cli.image.layers import Unreadable
 from lyftlearn_entrypoint.cli.image.layout import HOT
 from lyftlearn_entrypoint.cli.layout.order import listed
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _HEAD = """\
 # What starts touch in the large layers of this image, in the order in which `lyftlearn image build` lays it in front of each: what more
-# starts touch comes first, then the files of the same starts, as they are first used. Made by `lyftlearn image hot {}` on amd64 from the starts
-# {}.
+# starts touch comes first; what the same starts touch lies together, as it is first used. Made by `lyftlearn image hot {}`
+# on amd64, from the starts {}.
 """
 
 

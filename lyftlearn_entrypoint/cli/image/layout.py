@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import json
 import os
 import tarfile
@@ -84,7 +85,7 @@ def _removed(client: Any, image: Any) -> None:
 def _known(diff_ids: list[str], hot: list[str]) -> Path:
     """Where it is kept which layers these become. By what they are made from, and by the code that makes them."""
     made = hashlib.sha256()
-    for text in (*diff_ids, *hot, *(Path(module.__file__).read_text() for module in (order, tape))):
+    for text in (*diff_ids, *hot, *(inspect.getsource(module) for module in (order, tape))):
         made.update(text.encode(errors="surrogateescape") + b"\n")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "lyftlearn" / "layouts" / f"{made.hexdigest()}.json"
