@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lyftlearn_entrypoint.cli.footprint.starts import STARTS, STUDIO_USER, Start, training
+from lyftlearn_entrypoint.cli.footprint.starts import STARTS, STUDIO_USER, Start, answers, training
 
 _DATA = "import numpy as np; x = np.random.default_rng(0).normal(size=(200, 5)); y = x[:, 0] > 0"
 _FOREST = (
@@ -27,21 +27,7 @@ book = nbformat.v4.new_notebook(cells=[cell])
 nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
 assert cell.outputs
 """
-# What a browser asks for when a user opens JupyterLab.
-_OPENED = """\
-import time, urllib.error, urllib.request
-base = "http://127.0.0.1:8888/jupyterlab/default"
-for path in ("/api/status", "/lab", "/lab/api/settings", "/lab/api/translations/", "/api/contents", "/api/kernelspecs", "/api/sessions"):
-    while True:
-        try:
-            urllib.request.urlopen(base + path, timeout=20).read()
-            break
-        except urllib.error.HTTPError:
-            raise
-        except OSError:
-            time.sleep(0.02)
-print(time.time())
-"""
+_ASKED = ("api/status", "api/me", "api/contents", "api/kernelspecs", "api/sessions", "api/terminals")
 
 
 def _judged(start: Start, by: str) -> Start:
@@ -65,9 +51,9 @@ HELD = (
     ),
     replace(
         _known["jupyterlab"],
-        name="lab",
-        title="JupyterLab in Studio, until its first page and lists are there",
-        until=_OPENED,
+        name="served",
+        title="JupyterLab in Studio, asked for what there is of files, kernels and terminals",
+        until=answers(*(f"8888/jupyterlab/default/{path}" for path in _ASKED)),
         held="jupyterlab",
     ),
 )

@@ -30,13 +30,16 @@ POD_USER = "1000680000:0"
 
 # These print the time (seconds since 1970) at which the start is over. They run beside it and are not traced.
 _ANSWERS = """\
-import time, urllib.request
-while True:
-    try:
-        urllib.request.urlopen("http://127.0.0.1:{}", timeout=5).read()
-        break
-    except OSError:
-        time.sleep(0.02)
+import time, urllib.error, urllib.request
+for place in {}:
+    while True:
+        try:
+            urllib.request.urlopen("http://127.0.0.1:" + place, timeout=20).read()
+            break
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            time.sleep(0.02)
 print(time.time())
 """
 _KERNEL_FILE = "/tmp/footprint-kernel.json"
@@ -63,12 +66,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
 """
+# What a browser asks for when a user opens JupyterLab.
+_PAGE = ("lab", "lab/api/settings", "lab/api/translations/", "api/contents", "api/kernelspecs")
 _FIT = (
     "import numpy as np; from sklearn.linear_model import LogisticRegression as C; "
     "from sklearn.model_selection import cross_val_score as s; x = np.random.default_rng(0).normal(size=(200, 5)); "
     "print(s(C(), x, x[:, 0] > 0))"
 )
 _SPARK = "from pyspark.sql import SparkSession as S; print(S.builder.master('local[1]').getOrCreate().range(9).count())"
+
+
+def answers(*places: str) -> str:
+    """A program that waits until each PORT/PATH of the container has answered, one after the other."""
+    return _ANSWERS.format(places)
 
 
 @dataclass(frozen=True)
@@ -129,7 +139,16 @@ STARTS = (
         environment=_STUDIO,
         files=_STUDIO_FILES,
         user=STUDIO_USER,
-        until=_ANSWERS.format("8888/jupyterlab/default/api/status"),
+        until=answers("8888/jupyterlab/default/api/status"),
+    ),
+    Start(
+        "lab",
+        "JupyterLab in Studio, until a browser has its first page",
+        (),
+        environment=_STUDIO,
+        files=_STUDIO_FILES,
+        user=STUDIO_USER,
+        until=answers(*(f"8888/jupyterlab/default/{path}" for path in _PAGE)),
     ),
     Start(
         "serve",
@@ -137,7 +156,7 @@ STARTS = (
         ("python", "-c", _SERVE),
         environment={"KUBERNETES_SERVICE_HOST": "10.100.0.1"},
         user=POD_USER,
-        until=_ANSWERS.format("8080/ping"),
+        until=answers("8080/ping"),
         pod=True,
     ),
     Start(
