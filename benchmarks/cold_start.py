@@ -37,7 +37,7 @@ from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
 from lyftlearn_entrypoint.cli.soci import make, parallel, ztoc  # noqa: E402
 from lyftlearn_entrypoint.cli.soci.blobs import Blobs  # noqa: E402
 
-FIRST = "the user's first line"
+FIRST = "first line of the user"
 PROGRAMS = {
     "python": f"python -c 'print(\"{FIRST}\")'",
     "sklearn": f"python -c 'import sklearn.linear_model; print(\"{FIRST}\")'",
@@ -89,38 +89,57 @@ def first_lines(node: Node, image: Any, name: str, snapshotter: str, program: st
     return entered, first
 
 
-def measure(node: Node, image: Any, way: str, index: str, tag: str, program: str, cold: bool = True) -> dict[str, Any]:
-    """One row: seconds of each part, and what the registry served."""
-    if cold:
-        node.cold()
-    before, began, name = node.served(), time.monotonic(), node.name(tag)
-    snapshotter = "soci" if index else "overlayfs"
+def pull(node: Node, index: str, name: str) -> dict[str, Any]:
+    """Pull the whole image, or mount it by its index; seconds, and what the registry served for it."""
+    before, began = node.served(), time.monotonic()
     if index:
-        words = ["image", "rpull", "--soci-index-digest", index, name]
-        node.call(str(node.tools / "soci"), "--address", node.socket, *words)
-    elif cold:
-        node.call("ctr", "--address", node.socket, "image", "pull", "--snapshotter", snapshotter, name)
-    pulled = time.monotonic() - began
-    entered, first = first_lines(node, image, name, snapshotter, program)
+        node.call(str(node.tools / "soci"), "--address", node.socket, "image", "rpull", "--soci-index-digest", index, name)
+    else:
+        node.call("ctr", "--address", node.socket, "image", "pull", "--snapshotter", "overlayfs", name)
+    seconds, after = time.monotonic() - began, node.served()
+    return {"pull": seconds, "bytes": after[0] - before[0], "requests": after[1] - before[1]}
+
+
+def measure(node: Node, image: Any, way: str, name: str, program: str, pulled: dict[str, Any]) -> dict[str, Any]:
+    """One row: seconds of each part, and what the registry served, with what it served for the pull."""
+    before = node.served()
+    entered, first = first_lines(node, image, name, "soci" if way in ("lazy", "hot-first") else "overlayfs", program)
     after = node.served()
-    return {
+    row = {
         "way": way,
         "program": program,
         "latency_ms": round(node.relay.latency * 1000),
-        "pull": pulled,
+        "pull": pulled["pull"],
         "entrypoint": entered,
         "first_line": first,
-        "total": pulled + first,
-        "bytes": after[0] - before[0],
-        "requests": after[1] - before[1],
+        "total": pulled["pull"] + first,
+        "bytes": pulled["bytes"] + after[0] - before[0],
+        "requests": pulled["requests"] + after[1] - before[1],
     }
+    print(json.dumps(row), file=sys.stderr, flush=True)
+    return row
+
+
+def at(node: Node, image: Any, indices: dict[str, str], programs: list[str]) -> list[dict[str, Any]]:
+    """Every way and program, at the latency that the relay has. One eager pull serves all programs."""
+    node.cold()
+    there = {"pull": 0.0, "bytes": 0, "requests": 0}
+    pulled = pull(node, "", node.name("hot"))
+    rows = [measure(node, image, "eager", node.name("hot"), program, pulled) for program in programs]
+    rows += [measure(node, image, "warm pool", node.name("hot"), program, there) for program in programs]
+    for way, tag in (("lazy", "plain"), ("hot-first", "hot")):
+        for program in programs:
+            node.cold()
+            rows.append(measure(node, image, way, node.name(tag), program, pull(node, indices[tag], node.name(tag))))
+    return rows
 
 
 def shown(rows: list[dict[str, Any]]) -> str:
     """The rows as a table, and each as a bar: `=` the pull or mount, `-` up to the entrypoint's first line, `.` up to the program's."""
     longest = max(row["total"] for row in rows)
+    order = list(PROGRAMS)
     lines = ["latency program   way            pull  entrypoint  program    total      MB  GETs"]
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (order.index(row["program"]), row["latency_ms"])):
         parts = (row["pull"], row["entrypoint"], row["first_line"] - row["entrypoint"])
         numbers = f"{parts[0]:8.1f} {parts[1]:11.1f} {parts[2]:8.1f} {row['total']:8.1f} {row['bytes'] / 1e6:7.1f} {row['requests']:5}"
         bar = "".join(sign * round(60 * seconds / longest) for sign, seconds in zip("=-.", parts, strict=True))
@@ -149,13 +168,7 @@ def main() -> None:
             indices = {tag: prepare(node, name, tag) for tag, name in (("plain", given.plain), ("hot", given.hot))}
             for latency in given.latency or (0, 20, 100):
                 node.relay.latency = latency / 1000
-                for program in given.program or PROGRAMS:
-                    rows.append(measure(node, image, "eager", "", "hot", program))
-                    rows.append(measure(node, image, "warm pool", "", "hot", program, cold=False))
-                    rows.append(measure(node, image, "lazy", indices["plain"], "plain", program))
-                    rows.append(measure(node, image, "hot-first", indices["hot"], "hot", program))
-                    for row in rows[-4:]:
-                        print(json.dumps(row), file=sys.stderr, flush=True)
+                rows += at(node, image, indices, given.program or list(PROGRAMS))
         finally:
             node.stop()
             node.unmount()

@@ -40,6 +40,13 @@ def test_a_layer_that_is_laid_out_stays_so() -> None:
     assert ordered(once, ["/b/c/hot.so", "/a/hot.pyc"]) == once
 
 
+def test_the_order_does_not_depend_on_the_one_before() -> None:
+    """A build may start from layers that another list has laid out."""
+    other = ordered(entries(*FILES), ["/z.pyc", "/b/c/note", "/a/cold.py"])
+    assert paths(other) != paths(entries(*FILES))
+    assert ordered(other, ["/a/hot.pyc"]) == ordered(entries(*FILES), ["/a/hot.pyc"])
+
+
 def test_a_hard_link_stands_behind_its_file() -> None:
     made = paths(ordered(entries("/a", "/a/file", "/a/more", "/b", "/b/link", links={"/b/link": "/a/file"}), ["/b/link"]))
     assert made == ["/b", "/a", "/a/file", "/b/link", "/a/more"]

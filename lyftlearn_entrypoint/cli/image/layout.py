@@ -109,7 +109,7 @@ def _anew(client: Any, image: Any, tags: list[str], hot: list[str]) -> Any:
                 tars[key] = opened.enter_context(Path(directory, str(number)).open("w+b"))
                 while chunk := stream.read(1 << 20):
                     tars[key].write(chunk)
-            laid = _Archive(saved, tars, hot, tags)
+            laid = Archive(saved, tars, hot, tags)
             _answered(client.api.load_image(laid.pieces()), tags[0])
         except Unreadable as error:
             raise click.ClickException(f"{tags[0]} is built, but its layers cannot be laid out: {error}") from None
@@ -126,7 +126,7 @@ def _written(config: dict[str, Any]) -> bytes:
     return json.dumps(config, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-class _Archive:
+class Archive:
     """What `docker load` reads of an image whose layers are laid out anew while it is read. `digest` is its config's, once it was."""
 
     def __init__(self, saved: Saved, tars: dict[str, IO[bytes]], hot: list[str], tags: list[str]) -> None:

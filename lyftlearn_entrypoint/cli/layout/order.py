@@ -1,8 +1,9 @@
 """In which order the entries of a layer's tar are written. Pure.
 
 First what takes away from lower layers, then the hot files in the order of their list, then compiled files beside these, which another
-program's start may touch, then all else as it was. No entry stands before the directory that it lies in, nor a hard link before its file:
-whoever unpacks the layer from front to end gets the same tree. Source: OCI image specification, layer.md, "Whiteouts" and "Hardlinks".
+program's start may touch, then all else by name, as the engine writes it: the order does not depend on the one before. No entry stands
+before the directory that it lies in, nor a hard link before its file: whoever unpacks the layer from front to end gets the same tree.
+Source: OCI image specification, layer.md, "Whiteouts" and "Hardlinks".
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def ordered(entries: Sequence[Entry], hot: Iterable[str]) -> list[Entry]:
     known = {entry.path: entry for entry in entries}
     if len(known) < len(entries):
         return list(entries)
+    named = sorted(entries, key=lambda entry: entry.path.split("/"))
     first = [known[path] for path in hot if path in known]
     places = {posixpath.dirname(entry.path) for entry in first}
     made: dict[str, Entry] = {}
@@ -57,15 +59,15 @@ def ordered(entries: Sequence[Entry], hot: Iterable[str]) -> list[Entry]:
             place(known[entry.target])
         made[entry.path] = entry
 
-    for entry in entries:
+    for entry in named:
         if deleted(entry.path.lstrip("/")):
             place(entry)
     for entry in first:
         place(entry)
-    for entry in entries:
+    for entry in named:
         if entry.kind == "file" and posixpath.dirname(entry.path) in places and _compiled(entry.path):
             place(entry)
-    for entry in entries:
+    for entry in named:
         place(entry)
     return list(made.values())
 
