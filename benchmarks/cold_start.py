@@ -28,9 +28,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import requests
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from benchmarks.cold_node import ENCLOSED, Node, enclose, push  # noqa: E402
+from benchmarks.lazy_pull import ENCLOSED, enclose, push  # noqa: E402
+from benchmarks.lazy_servers import HOST, STORE, Servers  # noqa: E402
+from benchmarks.servers.relay import Relay  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
 from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
@@ -44,6 +48,42 @@ PROGRAMS = {
 }
 
 
+class Node(Servers):
+    """A node, and its registry as far away as the relay says."""
+
+    def __init__(self, directory: Path, tools: Path) -> None:
+        super().__init__(directory, tools)
+        self.relay = Relay(self.port)
+
+    def name(self, tag: str) -> str:
+        """The image as the node knows it."""
+        return f"{HOST}:{self.relay.port}/app:{tag}"
+
+    def cold(self) -> None:
+        # Whoever else ends a run of the snapshotter on this machine may take its store away, and what is mounted there with it.
+        if not Path(STORE).is_mount():
+            Path(STORE).mkdir(parents=True, exist_ok=True)
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", STORE], check=True)
+        super().cold()
+
+    def answered(self) -> tuple[int, int]:
+        """(bytes, requests) that the registry has answered so far, by its own log."""
+        size = count = 0
+        for line in (self.directory / "registry.log").read_text().splitlines():
+            told = json.loads(line) if line.startswith("{") else {}
+            if told.get("http.request.method") == "GET" and "http.response.written" in told:
+                size += int(told["http.response.written"])
+                count += 1
+        return size, count
+
+
+def named(node: Node, tag: str, root: Any) -> None:
+    """Give what was pushed last a name that stays."""
+    address = f"https://{HOST}:{node.port}/v2/app/manifests/{tag}"
+    answer = requests.put(address, data=root.content, headers={"Content-Type": root.media_type}, verify=node.certificate, timeout=60)
+    answer.raise_for_status()
+
+
 def prepare(node: Node, image: str, tag: str) -> str:
     """The image and its SOCI index in the registry; the index's digest."""
     work = node.directory / f"work-{tag}"
@@ -53,7 +93,8 @@ def prepare(node: Node, image: str, tag: str) -> str:
     found = make.images(source, ztoc.SMALLEST)
     ztocs = make.ztocs(source, found, blobs, ztoc.SPAN, ztoc.TOOL, parallel.processors())
     made = make.indices(source, found, ztocs, blobs, ("v1",), ztoc.SPAN, ztoc.TOOL)
-    push(node, made, source, blobs, tag)
+    push(node, made, source, blobs)
+    named(node, tag, source.root)
     shutil.rmtree(work)
     assert made.images[0].v1
     return made.images[0].v1.digest
@@ -91,20 +132,20 @@ def first_lines(node: Node, image: Any, name: str, snapshotter: str, program: st
 
 def pull(node: Node, index: str, name: str) -> dict[str, Any]:
     """Pull the whole image, or mount it by its index; seconds, and what the registry served for it."""
-    before, began = node.served(), time.monotonic()
+    before, began = node.answered(), time.monotonic()
     if index:
         node.call(str(node.tools / "soci"), "--address", node.socket, "image", "rpull", "--soci-index-digest", index, name)
     else:
         node.call("ctr", "--address", node.socket, "image", "pull", "--snapshotter", "overlayfs", name)
-    seconds, after = time.monotonic() - began, node.served()
+    seconds, after = time.monotonic() - began, node.answered()
     return {"pull": seconds, "bytes": after[0] - before[0], "requests": after[1] - before[1]}
 
 
 def measure(node: Node, image: Any, way: str, name: str, program: str, pulled: dict[str, Any]) -> dict[str, Any]:
     """One row: seconds of each part, and what the registry served, with what it served for the pull."""
-    before = node.served()
+    before = node.answered()
     entered, first = first_lines(node, image, name, "soci" if way in ("lazy", "hot-first") else "overlayfs", program)
-    after = node.served()
+    after = node.answered()
     row = {
         "way": way,
         "program": program,
@@ -149,8 +190,8 @@ def shown(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plain", required=True)
-    parser.add_argument("--hot", required=True)
+    parser.add_argument("--plain", default="lyftlearn-base:plain", help="the image with its layers in the engine's order")
+    parser.add_argument("--hot", default="lyftlearn-base:latest", help="the same, laid out")
     parser.add_argument("--tools", type=Path, default=Path("/usr/bin"), help="where soci and soci-snapshotter-grpc 0.4 are")
     parser.add_argument("--latency", type=int, action="append", help="added to each round trip, in ms; default 0, 20 and 100")
     parser.add_argument("--program", action="append", choices=list(PROGRAMS))
@@ -158,8 +199,9 @@ def main() -> None:
     given = parser.parse_args()
     if not os.environ.get(ENCLOSED):
         enclose()
-    if not Path("/dev/fuse").exists():
-        raise SystemExit("there is no /dev/fuse")
+    for needed in (Path("/dev/fuse"), given.tools / "soci", given.tools / "soci-snapshotter-grpc"):
+        if not needed.exists():
+            raise SystemExit(f"there is no {needed}")
     image = image_docker.connect().images.get(given.hot)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="cold-") as directory:
