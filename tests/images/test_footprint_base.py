@@ -42,16 +42,24 @@ def test_the_entrypoint_touches_the_system_and_itself_alone(accounts: "dict[str,
     assert [path for path in paths if path.startswith(OWN) and not path.endswith((".pyc", "/start.cpython-311"))] == []
 
 
-HOT = ("COPY /parts/", "COPY /rootfs/")
+# The program that the jobs run: theirs, not the entrypoint's.
+PROGRAM = "/usr/bin/true"
 
 
-@pytest.mark.parametrize(("start", "more"), [("entrypoint", ()), ("train", ()), ("fetch", ()), ("kernel", ("COPY /venv/",))])
-def test_a_start_reads_the_layers_that_are_cut_for_it(accounts: "dict[str, Account]", start: str, more: "tuple[str, ...]") -> None:
-    """Of the others at most a word: the program that is run, a link's directory."""
-    elsewhere = [
-        use.file for use in accounts[start].uses if not accounts[start].image.layers[use.file.layer].name.startswith((*HOT, *more))
-    ]
-    assert sum(file.size for file in elsewhere) < 50_000, [file.path for file in elsewhere]
+@pytest.mark.parametrize("start", ["entrypoint", "train", "fetch"])
+def test_all_that_the_entrypoint_touches_is_pulled_with_the_image(accounts: "dict[str, Account]", start: str) -> None:
+    """It lies in layers so small that a lazy pull fetches them whole, and nothing of it in one that is fetched as it is read."""
+    account = accounts[start]
+    cold = [use.file.path for use in account.uses if not account.image.weights[use.file.layer].eager]
+    assert cold == [PROGRAM]
+    small = {account.image.layers[use.file.layer].name for use in account.uses if account.image.weights[use.file.layer].eager}
+    assert small == {"COPY /parts/start/ /", "COPY /rootfs/ /"}
+
+
+@pytest.mark.parametrize("layer", ["COPY /science/", "COPY /operator/"])
+def test_a_kernel_reads_nothing_of_what_no_notebook_needs(accounts: "dict[str, Account]", layer: str) -> None:
+    account = accounts["kernel"]
+    assert [use.file.path for use in account.uses if account.image.layers[use.file.layer].name.startswith(layer)] == []
 
 
 def test_an_entrypoint_with_nothing_to_do_reads_one_file_of_its_own(accounts: "dict[str, Account]") -> None:

@@ -79,6 +79,7 @@ def test_a_start_over_another() -> None:
     assert [use.file.path for use in more.without(bare)] == ["/c", "/b"]
     over = facts(Measured("x", "", 1.0, more), {}, bare)["over_python"]
     assert (over["files"], over["bytes"]) == (2, 50)
+    assert over["fetched"] == {"least": {"bytes": 0}, "most": {"bytes": 0}}
     assert more.without(more) == []
 
 

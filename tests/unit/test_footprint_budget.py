@@ -71,3 +71,38 @@ def test_the_name_of_a_layer_stays_when_its_step_is_changed() -> None:
     assert footprint_budget.key("apt ca-certificates libgomp1 python3") == "apt ca-certificates"
     assert footprint_budget.key("COPY /venv/ /") == "COPY /venv/"
     assert footprint_budget.key("base system") == "base system"
+
+
+def squeezed(size: int, name: str = "sklearn", held: str = "", over: "int | None" = None, **packages: int) -> "dict[str, Any]":
+    found = start(row("COPY /venv/ /", **packages), name=name)
+    found["fetched"]["most"]["compressed_bytes"] = size
+    if over is not None:
+        found["over_python"] = {"fetched": {"most": {"compressed_bytes": over}}}
+    return {**found, **({"held": held} if held else {})}
+
+
+PROMISED = {"sklearn": {"opened": {"COPY /venv/": 9}, "total": 9, "fetched": 0, "gzip": 100_000_000, "over_python": 12_000_000}}
+
+
+def test_compressed_bytes_are_held_to_the_promise() -> None:
+    assert footprint_budget.over([squeezed(100_000_000, over=12_000_000)], PROMISED) == []
+    assert footprint_budget.over([squeezed(100_100_000, over=12_100_000, python_x=9)], PROMISED) == [
+        "sklearn has 100.1 MB fetched, compressed, over its budget of 100.0 MB: python x (+0.0 MB, new)",
+        "sklearn has 12.1 MB more fetched than bare Python, compressed, over its budget of 12.0 MB: python x (+0.0 MB, new)",
+    ]
+    uncompressed = start(row("COPY /venv/ /"), name="sklearn")
+    assert footprint_budget.over([uncompressed], PROMISED) == []
+
+
+def test_a_start_that_is_held_out_may_be_15_percent_worse() -> None:
+    assert footprint_budget.over([squeezed(115_000_000, "forest", "sklearn", python_new=50)], PROMISED) == []
+    assert footprint_budget.over([squeezed(115_100_000, "forest", "sklearn")], PROMISED) == [
+        "forest has 115.1 MB fetched, compressed, over its budget of 115.0 MB: no package grew, so files moved between layers or spans"
+    ]
+
+
+def test_promises_stay_when_a_budget_is_written_anew_and_what_is_held_out_gets_none() -> None:
+    made = footprint_budget.made([squeezed(5, python_x=9), squeezed(5, "forest", "sklearn")], PROMISED)
+    assert list(made) == ["sklearn"]
+    assert (made["sklearn"]["gzip"], made["sklearn"]["over_python"]) == (100_000_000, 12_000_000)
+    assert made["sklearn"]["total"] == 100_000

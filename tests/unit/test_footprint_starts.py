@@ -19,9 +19,16 @@ from lyftlearn_entrypoint.files import Files
 
 def test_an_image_has_the_starts_of_those_it_is_built_on() -> None:
     names = {image: [start.name for start in footprint_starts.of(images)] for image, images in IMAGES.items()}
-    assert names["base"] == ["python", "entrypoint", "train", "fetch", "sklearn", "job", "kernel", "jupyterlab", "serve"]
-    assert names["distributed"] == [*names["base"], "spark"]
-    assert names["dl"] == [*names["base"], "torch"]
+    known = ["python", "entrypoint", "train", "fetch", "sklearn", "fit", "job", "kernel", "jupyterlab", "lab", "serve"]
+    held = ["forest", "cluster", "boost", "parquet", "notebook", "served"]
+    assert names == {"base": [*known, *held], "distributed": [*known, "spark", *held], "dl": [*known, "torch", *held]}
+
+
+def test_what_is_held_out_is_judged_by_a_start_that_the_hot_list_is_made_from() -> None:
+    starts = {start.name: start for start in footprint_starts.of(["base"])}
+    judged = {start.name: starts[start.held] for start in starts.values() if start.held}
+    assert set(judged) == {"forest", "cluster", "boost", "parquet", "notebook", "served"}
+    assert all(not start.held for start in judged.values())
 
 
 IMAGES = {"base": ["base"], "distributed": ["distributed", "base"], "dl": ["dl", "base"]}

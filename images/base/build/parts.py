@@ -1,11 +1,10 @@
 # ruff: noqa: INP001
-"""Finds the parts of the system that each start touches: python3 parts.py PACKAGE TARGET, or python3 parts.py --remove LIST.
+"""Finds the part of the system that each start touches: python3 parts.py PACKAGE TARGET, or python3 parts.py --remove LIST.
 
 TARGET/start gets what the entrypoint (PACKAGE, its directory) needs: the interpreter, what that maps and imports, tini, names of users,
-certificates. TARGET/python gets what any other Python program soon needs: the standard library as it is compiled, and the libraries that
-it and wheels link. TARGET/taken lists both; --remove takes these files away where the rest of the system is. So two small layers hold what
-every start reads, and a lazily pulled image (SOCI) fetches nothing else of the system. Found by running it, not from a list: it holds
-for every machine and for the next Python. `lyftlearn image footprint` measures what it is worth, and a test that nothing is missing.
+certificates. TARGET/taken lists it; --remove takes these files away where the rest of the system is. So one small layer, which a lazy pull
+(SOCI) fetches whole, holds what every start reads of the system. Found by running it, not from a list: it holds for every machine and for
+the next Python. `lyftlearn image footprint` measures what it is worth, and a test that nothing is missing.
 """
 
 import ast
@@ -43,11 +42,6 @@ _START = (
     "/usr/lib/*-linux-gnu/gconv/gconv-modules.cache",
     "/usr/share/zoneinfo/Etc/UTC",
 )
-_PYTHON = ("/etc/mime.types", "/usr/lib/locale/C.utf8/*", "/usr/lib/locale/C.utf8/LC_MESSAGES/*", "/usr/lib/*-linux-gnu/lib{}.so.*")
-# What wheels link and the standard library does not.
-_WHEELS = ("gcc_s", "gomp", "stdc++", "pthread", "dl", "rt", "util")
-# Parts of the standard library that no service imports.
-_SELDOM = {"ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo"}
 
 
 def named(source: str) -> "set[str]":
@@ -79,16 +73,6 @@ def start(package: Path) -> "set[str]":
     return plain([*files, *(path for pattern in _START for path in glob.glob(pattern))])
 
 
-def python() -> "set[str]":
-    """Files of the standard library as it is compiled, and of the libraries that it and wheels link."""
-    (library,) = glob.glob("/usr/lib/python3.*")
-    compiled = [path for path in glob.glob(f"{library}/**/*.pyc", recursive=True) if _SELDOM.isdisjoint(path.split("/"))]
-    modules = glob.glob(f"{library}/lib-dynload/*.so")
-    linked = [word for line in shown(["ldd", *modules]) for word in line.split() if word.startswith("/") and not word.endswith(":")]
-    patterns = [each.format(name) for each in _PYTHON for name in (_WHEELS if "{}" in each else ("",))]
-    return plain([*compiled, *modules, *linked, *(path for pattern in patterns for path in glob.glob(pattern))])
-
-
 def plain(paths: "list[str]") -> "set[str]":
     """Regular files, links followed."""
     real = {os.path.realpath(path) for path in paths}
@@ -106,16 +90,12 @@ def remove(taken: Path) -> None:
 
 
 def main(package: Path, target: Path) -> None:
-    first = start(package)
-    parts = {"start": first, "python": python() - first}
-    for name, paths in parts.items():
-        (target / name).mkdir(parents=True)
-        subprocess.run(
-            ["xargs", "-d", "\n", "cp", "-a", "--parents", "-t", str(target / name)], input="\n".join(sorted(paths)), text=True, check=True
-        )
-        size = sum(os.path.getsize(path) for path in paths)
-        print(f"parts: {name}: {len(paths)} files, {size / 1e6:.1f} MB")
-    (target / "taken").write_text("\n".join(sorted(set().union(*parts.values()))) + "\n")
+    paths = sorted(start(package))
+    (target / "start").mkdir(parents=True)
+    command = ["xargs", "-d", "\n", "cp", "-a", "--parents", "-t", str(target / "start")]
+    subprocess.run(command, input="\n".join(paths), text=True, check=True)
+    (target / "taken").write_text("\n".join(paths) + "\n")
+    print(f"parts: start: {len(paths)} files, {sum(os.path.getsize(path) for path in paths) / 1e6:.1f} MB")
 
 
 if sys.argv[1] == "--remove":

@@ -1,7 +1,9 @@
 """images/NAME/footprint.json: what starts may touch, and what they touched when it was written, so that a growth has a name. Pure.
 
 By start: `opened`, bytes of opened files by the beginning of a layer's name (a layer that is not named may not be touched at all); `total`;
-`fetched`, bytes unpacked that a lazy pull fetches at most; `packages`, bytes of opened files of each package as they were.
+`fetched`, bytes unpacked that a lazy pull fetches at most; `packages`, bytes of opened files of each package as they were. Two are
+promises, set by hand and kept by `made`: `gzip`, compressed bytes fetched at most, and `over_python`, by how much these may be more than
+those of the system's bare Python. A start that the hot list is not made from has none of its own: it is held to another's `gzip`.
 """
 
 from __future__ import annotations
@@ -18,18 +20,26 @@ if TYPE_CHECKING:
 _GROWTH = 1.05
 _ROUND = 100_000
 _NAMED = 3  # packages in a message
+# How much worse a start may be that the hot list is not made from.
+_HELD = 1.15
+_PROMISES = ("gzip", "over_python")
 
 
-def made(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """A budget for starts as `facts` gives them: what they touch now, and a twentieth more; one span more for what is fetched."""
+def made(found: list[dict[str, Any]], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A budget for starts as `facts` gives them: what they touch now, and a twentieth more; one span more for what is fetched.
+
+    Promises of the budget `before` stay as they are.
+    """
     return {
         each["start"]: {
             "opened": {key(row["layer"]): _roomy(row["bytes"]) for row in each["layers"] if row["files"]},
             "total": _roomy(each["bytes"]),
             "fetched": _roomy(each["fetched"]["most"]["bytes"] + SPAN),
+            **{name: limit for name, limit in (before or {}).get(each["start"], {}).items() if name in _PROMISES},
             "packages": _packages(each["layers"]),
         }
         for each in found
+        if not each.get("held")
     }
 
 
@@ -42,6 +52,7 @@ def over(found: list[dict[str, Any]], budget: Mapping[str, Any]) -> list[str]:
     """What is over its budget, one line each, with the packages that grew most. Starts without a budget are passed over."""
     lines = []
     for each in found:
+        lines += _squeezed(each, budget)
         if (limits := budget.get(each["start"])) is None:
             continue
         before = limits.get("packages", {})
@@ -51,6 +62,21 @@ def over(found: list[dict[str, Any]], budget: Mapping[str, Any]) -> list[str]:
         everything = _packages(each["layers"])
         lines += _line(each["start"], "opens {} in all", each["bytes"], limits["total"], everything, before)
         lines += _line(each["start"], "has {} fetched", each["fetched"]["most"]["bytes"], limits["fetched"], everything, before)
+    return lines
+
+
+def _squeezed(each: dict[str, Any], budget: Mapping[str, Any]) -> list[str]:
+    """What is over a promise; nothing where compressed bytes were not measured."""
+    size = each["fetched"]["most"].get("compressed_bytes")
+    limits = budget.get(each.get("held") or each["start"], {})
+    packages, before = _packages(each["layers"]), limits.get("packages", {})
+    lines = []
+    if size is not None and "gzip" in limits:
+        limit = round(limits["gzip"] * _HELD) if each.get("held") else limits["gzip"]
+        lines += _line(each["start"], "has {} fetched, compressed", size, limit, packages, before)
+    more = each.get("over_python", {}).get("fetched", {}).get("most", {}).get("compressed_bytes")
+    if more is not None and "over_python" in limits:
+        lines += _line(each["start"], "has {} more fetched than bare Python, compressed", more, limits["over_python"], packages, before)
     return lines
 
 

@@ -25,12 +25,13 @@ _SHOWN = 100_000
 
 @dataclass(frozen=True)
 class Measured:
-    """One start that was run: its name and title, how long it took (seconds, under strace), and what it used."""
+    """One start that was run: its name and title, how long it took (seconds, under strace), what it used, and Start.held."""
 
     name: str
     title: str
     seconds: float
     account: Account
+    held: str = ""
 
 
 def labels(image: Image) -> list[str]:
@@ -51,6 +52,7 @@ def facts(measured: Measured, owners: Mapping[str, str], bare: Account | None = 
     found: dict[str, Any] = {
         "start": measured.name,
         "title": measured.title,
+        **({"held": measured.held} if measured.held else {}),
         "seconds": round(measured.seconds, 1),
         **_row(parts, sum(weight.size for weight in image.weights), image),
         "layers": [
@@ -66,7 +68,7 @@ def facts(measured: Measured, owners: Mapping[str, str], bare: Account | None = 
             "files": len(own),
             "bytes": sum(use.file.size for use in own),
             "fetched": {
-                which: _fetched(part.fetched[at] for part in parts)["bytes"] - _fetched(part.fetched[at] for part in bare.parts)["bytes"]
+                which: _more([part.fetched[at] for part in parts], [part.fetched[at] for part in bare.parts])
                 for at, which in enumerate(("least", "most"))
             },
         }
@@ -99,6 +101,11 @@ def _fetched(each: Iterable[Fetched]) -> dict[str, int]:
     }
 
 
+def _more(theirs: list[Fetched], bare: list[Fetched]) -> dict[str, int]:
+    less = _fetched(bare)
+    return {what: size - less[what] for what, size in _fetched(theirs).items() if what != "spans"}
+
+
 def print_start(found: dict[str, Any], top: int) -> None:
     """One start as text: a line for each layer of which anything was touched or is fetched, and the packages that were touched most.
 
@@ -113,7 +120,8 @@ def print_start(found: dict[str, Any], top: int) -> None:
             click.echo(f"{_numbers(row, row['share_of_layer'], row['share_of_image'])}  {row['layer']}")
     click.echo(f"{_numbers(found, None, found['share'])}  in all")
     if over := found.get("over_python"):
-        more = f"{over['files']} files, {megabytes(over['bytes'])} opened, {megabytes(over['fetched']['most'])} fetched"
+        more = f"{over['files']} files, {megabytes(over['bytes'])} opened, {megabytes(over['fetched']['most']['bytes'])} fetched"
+        more += f", {megabytes(over['fetched']['most']['compressed_bytes'])} gzip" if squeezed else ""
         click.echo(f"    over `python3 -c pass`: {more}")
     if stale := found.get("recompiled"):
         told = f"{stale['files']} sources ({megabytes(stale['bytes'])}) were read right after their .pyc"

@@ -30,13 +30,16 @@ POD_USER = "1000680000:0"
 
 # These print the time (seconds since 1970) at which the start is over. They run beside it and are not traced.
 _ANSWERS = """\
-import time, urllib.request
-while True:
-    try:
-        urllib.request.urlopen("http://127.0.0.1:{}", timeout=5).read()
-        break
-    except OSError:
-        time.sleep(0.02)
+import time, urllib.error, urllib.request
+for place in {}:
+    while True:
+        try:
+            urllib.request.urlopen("http://127.0.0.1:" + place, timeout=20).read()
+            break
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            time.sleep(0.02)
 print(time.time())
 """
 _KERNEL_FILE = "/tmp/footprint-kernel.json"
@@ -63,7 +66,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
 """
+# What a browser asks for when a user opens JupyterLab.
+_PAGE = ("lab", "lab/api/settings", "lab/api/translations/", "api/contents", "api/kernelspecs")
+_FIT = (
+    "import numpy as np; from sklearn.linear_model import LogisticRegression as C; "
+    "from sklearn.model_selection import cross_val_score as s; x = np.random.default_rng(0).normal(size=(200, 5)); "
+    "print(s(C(), x, x[:, 0] > 0))"
+)
 _SPARK = "from pyspark.sql import SparkSession as S; print(S.builder.master('local[1]').getOrCreate().range(9).count())"
+
+
+def answers(*places: str) -> str:
+    """A program that waits until each PORT/PATH of the container has answered, one after the other."""
+    return _ANSWERS.format(places)
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,7 @@ class Start:
     `until` is a Python program that waits for what ends the start, and prints when; '' where the start ends by itself. `files` are what the
     platform writes, path to text; `pod`: no capabilities, a read-only root. `image` is the one that has what it needs. `user` is '' for
     the image's own. `peer` is a Python program that runs beside it in the same network, and first prints more `files` as JSON.
+    `held`: the hot list is not made from it; it is held to the budget of the start of that name.
     """
 
     name: str
@@ -86,6 +102,7 @@ class Start:
     until: str = ""
     pod: bool = False
     peer: str = ""
+    held: str = ""
 
 
 def training(name: str, title: str, command: str, image: str = "base") -> Start:
@@ -100,6 +117,7 @@ STARTS = (
     training("train", "a training job, until its program runs", "true"),
     replace(_FETCH, environment={**_FETCH.environment, **footprint_peer.ENVIRONMENT}, peer=footprint_peer.PROGRAM),
     training("sklearn", "a training job, until `import sklearn` is done", "python -c 'import sklearn'"),
+    training("fit", "a training job that fits a linear model", f"python -c '{_FIT}'"),
     training(
         "job",
         "a training job with numpy, pandas, scikit-learn and boto3",
@@ -121,7 +139,16 @@ STARTS = (
         environment=_STUDIO,
         files=_STUDIO_FILES,
         user=STUDIO_USER,
-        until=_ANSWERS.format("8888/jupyterlab/default/api/status"),
+        until=answers("8888/jupyterlab/default/api/status"),
+    ),
+    Start(
+        "lab",
+        "JupyterLab in Studio, until a browser has its first page",
+        (),
+        environment=_STUDIO,
+        files=_STUDIO_FILES,
+        user=STUDIO_USER,
+        until=answers(*(f"8888/jupyterlab/default/{path}" for path in _PAGE)),
     ),
     Start(
         "serve",
@@ -129,7 +156,7 @@ STARTS = (
         ("python", "-c", _SERVE),
         environment={"KUBERNETES_SERVICE_HOST": "10.100.0.1"},
         user=POD_USER,
-        until=_ANSWERS.format("8080/ping"),
+        until=answers("8080/ping"),
         pod=True,
     ),
     Start(
@@ -145,7 +172,9 @@ STARTS = (
 
 def of(images: list[str], names: tuple[str, ...] = ()) -> list[Start]:
     """The starts for an image and those it is built on, or those of these names. Raises ValueError for a name that is none of them."""
-    known = [start for start in STARTS if start.image in images]
+    from lyftlearn_entrypoint.cli.footprint.held import HELD
+
+    known = [start for start in (*STARTS, *HELD) if start.image in images]
     if wrong := sorted(set(names) - {start.name for start in known}):
         raise ValueError(f"no start {', '.join(wrong)}; there are {', '.join(start.name for start in known)}")
     return [start for start in known if not names or start.name in names]

@@ -12,6 +12,7 @@ import click
 
 from lyftlearn_entrypoint import __version__
 from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image import layout as image_layout
 from lyftlearn_entrypoint.cli.image import stamp as image_stamp
 from lyftlearn_entrypoint.cli.image.common import directory_of, epoch_of, find
 
@@ -30,6 +31,7 @@ _OPTIONS = (
     click.option(
         "--cache-from", "caches", multiple=True, metavar="IMAGE", help="Image built with BUILDKIT_INLINE_CACHE=1, to take layers from."
     ),
+    click.option("--layout/--no-layout", default=True, help="Lay the files of hot.txt in front of each layer; default where there is one."),
     click.option("--progress", type=click.Choice(["auto", "plain", "tty"]), default="auto", show_default=True),
 )
 
@@ -54,11 +56,12 @@ def build(
     build_args: Iterable[str] = (),
     labels: Iterable[str] = (),
     caches: Iterable[str] = (),
+    layout: bool = True,
     progress: str = "auto",
     no_cache: bool = False,
 ) -> Any:
     """The engine's image, built under these tags, with the time of SOURCE_DATE_EPOCH. Raises click.ClickException."""
-    directory_of(root, name)
+    directory = directory_of(root, name)
     epoch = epoch_of(root, name)
     docker = image_docker.choose(image_docker.programs(dict(os.environ)))
     arguments = {"VERSION": __version__, "REVISION": image_docker.revision(root), "SOURCE_DATE_EPOCH": str(epoch)}
@@ -78,7 +81,10 @@ def build(
     done = subprocess.run(command, cwd=root, env=environ, check=False)
     if done.returncode != 0:
         raise click.ClickException(f"the build of {name} failed (exit {done.returncode}); its last lines say where")
-    return image_stamp.stamp(client, find(client, tags[0]), epoch)
+    made = image_stamp.stamp(client, find(client, tags[0]), epoch)
+    if layout:
+        made = image_layout.lay(client, made, tags, image_layout.hot_of(directory, made.attrs["Architecture"]), fresh=no_cache)
+    return made
 
 
 def pair(option: str, text: str) -> tuple[str, str]:

@@ -24,6 +24,8 @@ ELSEWHERE = {
     "reproduce": "lyftlearn_entrypoint.cli.image.reproduce",
     "sbom": "lyftlearn_entrypoint.cli.image.sbom",
     "scan": "lyftlearn_entrypoint.cli.image.scan",
+    "hot": "lyftlearn_entrypoint.cli.image.hot",
+    "same": "lyftlearn_entrypoint.cli.image.same",
     "footprint": "lyftlearn_entrypoint.cli.image.footprint",
     "push": "lyftlearn_entrypoint.cli.image.push",
     "merge": "lyftlearn_entrypoint.cli.image.merge",

@@ -38,7 +38,7 @@ def measure(client: Any, made: Any, image: Image, starts: list[Start]) -> list[M
         click.echo(f"lyftlearn image: {start.name}: {start.title}", err=True)
         traced = footprint_run.run(client, made, start, strace)
         account = Account(image, Trace(traced.lines, traced.until, directory).files)
-        found.append(Measured(start.name, start.title, traced.seconds, account))
+        found.append(Measured(start.name, start.title, traced.seconds, account, start.held))
     return found
 
 
@@ -107,7 +107,7 @@ def footprint(
         click.echo(f"lyftlearn image: {line}", err=True)
     if update:
         before = json.loads(budget.read_text()) if budget.is_file() else {}
-        made_now = footprint_budget.made([each for each in found if each["start"] != "command"])
+        made_now = footprint_budget.made([each for each in found if each["start"] != "command"], before)
         budget.write_text(json.dumps({**before, **made_now}, indent=2) + "\n")
     if check and over:
         sys.exit(1)

@@ -32,7 +32,7 @@ def stamp(client: Any, image: Any, epoch: int) -> Any:
     config = stamped(config_of(client, image), epoch)
     digest = hashlib.sha256(config).hexdigest()
     keys = [f"{number}.tar" for number in range(len(image.attrs["RootFS"]["Layers"]))]
-    for answer in client.api.load_image(_archive(config, digest, image.tags, keys)):
+    for answer in client.api.load_image(archive(config, digest, image.tags, keys)):
         if "error" in answer:
             raise click.ClickException(f"{image.tags[0]} is built, but the engine does not take its new times: {answer['error']}")
     made = client.images.get(f"sha256:{digest}")
@@ -85,7 +85,7 @@ def config_of(client: Any, image: Any) -> bytes:
     return saved.raw_config
 
 
-def _archive(config: bytes, digest: str, tags: list[str], keys: list[str]) -> bytes:
+def archive(config: bytes, digest: str, tags: list[str], keys: list[str]) -> bytes:
     """What `docker load` reads, with the names of layers and none of their bytes."""
     manifest = [{"Config": f"{digest}.json", "RepoTags": tags, "Layers": keys}]
     made = io.BytesIO()

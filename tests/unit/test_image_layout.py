@@ -1,0 +1,90 @@
+"""What the layout of an image's layers needs no engine for: the hot list, the archive that is loaded, and what counts as the same files."""
+
+import hashlib
+import io
+import json
+import random
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from lyftlearn_entrypoint.cli.image.layers import Layer, Saved
+from lyftlearn_entrypoint.cli.image.layout import LEAST, Archive, hot_of
+from lyftlearn_entrypoint.cli.image.reproduce import index
+from lyftlearn_entrypoint.cli.image.same import compared
+from tests.unit import saved_image
+
+ROOT = Path(__file__).parents[2]
+BULK = random.Random(7).randbytes(LEAST)
+
+
+def test_a_hot_list_is_of_paths_for_the_machine(tmp_path: Path) -> None:
+    assert hot_of(tmp_path, "amd64") == []
+    (tmp_path / "hot.txt").write_text("# made by\n/usr/lib/x86_64-linux-gnu/libm.so\n/a.cpython-311-x86_64-linux-gnu.so\n")
+    assert hot_of(tmp_path, "amd64") == ["/usr/lib/x86_64-linux-gnu/libm.so", "/a.cpython-311-x86_64-linux-gnu.so"]
+    assert hot_of(tmp_path, "arm64") == ["/usr/lib/aarch64-linux-gnu/libm.so", "/a.cpython-311-aarch64-linux-gnu.so"]
+
+
+def test_the_committed_list_is_of_paths_each_once_and_none_of_the_entrypoint() -> None:
+    """What the entrypoint needs lies in layers that are pulled whole."""
+    paths = hot_of(ROOT / "images/base", "amd64")
+    assert len(set(paths)) == len(paths) > 2000
+    assert [path for path in paths if path.startswith("/opt/lyftlearn/lib/lyftlearn_entrypoint")] == []
+
+
+LAYERS = [
+    saved_image.tar({"etc": None, "etc/low": BULK}),
+    saved_image.tar({"a": None, "a/bulk": BULK, "hot": b"h"}),
+    saved_image.tar({"hot": b"small layers stay as they are", "top": b"t"}),
+]
+
+
+def laid(hot: "list[str]") -> "tuple[dict[str, bytes], Archive]":
+    """What is loaded for these layers, by name in the archive."""
+    made = saved_image.config(LAYERS, Env=["A=é"])
+    saved = Saved(saved_image.chunks(saved_image.engine_form(LAYERS, made), 1 << 20))
+    tars = {key: io.BytesIO(stream.read()) for key, stream in saved.blobs()}
+    archive = Archive(saved, tars, hot, ["a:1"])  # type: ignore[arg-type]
+    with tarfile.open(fileobj=io.BytesIO(b"".join(archive.pieces()))) as found:
+        return {each.name: found.extractfile(each).read() for each in found}, archive  # type: ignore[union-attr]
+
+
+def test_what_lies_below_the_first_layer_that_moves_is_not_sent() -> None:
+    found, archive = laid(["/hot"])
+    assert sorted(found) == sorted(["1.tar", "2.tar", f"{archive.digest}.json", "manifest.json"])
+    with tarfile.open(fileobj=io.BytesIO(found["1.tar"])) as middle:
+        assert middle.getnames() == ["hot", "a", "a/bulk"]
+    assert found["2.tar"] == LAYERS[2]
+    raw = found[f"{archive.digest}.json"]
+    assert hashlib.sha256(raw).hexdigest() == archive.digest
+    digests = ["sha256:" + hashlib.sha256(tar).hexdigest() for tar in (LAYERS[0], found["1.tar"], LAYERS[2])]
+    before = saved_image.config(LAYERS, Env=["A=é"])
+    assert json.loads(raw) == {**before, "rootfs": {"type": "layers", "diff_ids": digests}}
+    (manifest,) = json.loads(found["manifest.json"])
+    assert manifest == {"Config": f"{archive.digest}.json", "RepoTags": ["a:1"], "Layers": ["0.tar", "1.tar", "2.tar"]}
+
+
+def test_an_image_whose_layers_are_so_already_is_sent_without_any() -> None:
+    found, archive = laid(["/etc/low", "/a/bulk"])
+    assert sorted(found) == sorted([f"{archive.digest}.json", "manifest.json"])
+    assert json.loads(found[f"{archive.digest}.json"]) == saved_image.config(LAYERS, Env=["A=é"])
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ({"hot": b"h", "a": b"a"}, []),
+        ({"hot": b"H", "a": b"a"}, ["layer 0 (COPY x) /hot: content"]),
+        ({"hot": b"h"}, ["layer 0 (COPY x) /a: only in the first"]),
+        ({"hot": b"h", "a": "hot"}, ["layer 0 (COPY x) /a: kind file -> symbolic link, link none -> hot, size 1 -> 0, content"]),
+    ],
+)
+def test_the_order_of_files_is_no_difference_and_all_else_is(second: "dict[str, bytes | str]", told: "list[str]") -> None:
+    pairs = []
+    for files in ({"a": b"a", "hot": b"h"}, second):
+        tar = saved_image.tar(files)
+        saved = Saved(saved_image.chunks(saved_image.engine_form([tar], saved_image.config([tar]))))
+        (found,) = index(saved).values()
+        pairs.append([(Layer(0, "sha256:x", "COPY x", "k"), found)])
+    assert [f"{each.where}: {each.what}" for each in compared(*pairs)] == told
