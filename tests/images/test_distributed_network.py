@@ -174,8 +174,12 @@ DOCTOR = (
 CLOSED = {
     "nothing": ((), "", ""),
     "API": (API, "this driver (HERE) -> https://CLUSTER", "cluster's security group: inbound TCP 443 from HERE"),
-    "driver": ((*IN, "38000"), "-> the driver at HERE:38000", "notebook's security group: inbound TCP 38000-38017 from the pods' group"),
-    "blocks": ((*IN, "38001"), "-> the driver's blocks at HERE:38001", "notebook's security group: inbound TCP 38000-38017"),
+    "driver": ((*IN, "38000"), "-> the driver at HERE:38000", "This driver's security group: inbound TCP 38000-38017 from the pods'"),
+    "blocks": (
+        (*IN, "38001"),
+        "-> the driver's blocks at HERE:38001",
+        "This driver's security group: inbound TCP 38000-38017 from the pods'",
+    ),
     "executors": (EXECUTOR, "this driver (HERE) -> an executor's blocks", "pods' security group: inbound TCP 7079 from HERE"),
 }
 

@@ -54,6 +54,7 @@ class World:
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": self.storage.link_local.relative_uri,
             "LYFTLEARN_SPARK_SERVICE_ACCOUNT": "executors",
             "LYFTLEARN_SPARK_EXECUTORS": "3",
+            "LYFTLEARN_SPARK_PATIENCE": "600",  # as PATIENT
         }
         self.lab = Lab(client, image, site.studio, self.secured, directory / "studio", settings, {**IMPATIENT, **self.properties})
 
