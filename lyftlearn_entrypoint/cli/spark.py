@@ -61,12 +61,12 @@ def reap(minutes: int, all_owners: bool, unreachable: bool, dry_run: bool, as_js
     removed: dict[str, list[str]] = {"pods": [], "configmaps": []}
     for session in left:
         of_it = f"spark-app-selector={session},spark-role=executor"
-        for kind, gone in removed.items():
+        for kind, taken in removed.items():
             names = [item["metadata"]["name"] for item in api.ask("GET", f"{base}/{kind}", labelSelector=of_it)["items"]]
             for name in names:
                 if not dry_run:
                     api.ask("DELETE", f"{base}/{kind}/{name}")
-                gone.append(name)
+                taken.append(name)
     if as_json:
         click.echo(json.dumps({"sessions": left, **removed, "removed": not dry_run}))
         return

@@ -19,7 +19,7 @@ def test_a_config_map_without_a_pod(notebook: Notebook, secured: Secured) -> Non
     command = f'python -c "{IDLE}" & {WAIT.replace("exec ", "")} lyftlearn spark reap --older-than 0; echo first; '
     command += "kill -9 $(pgrep -f deploy.[S]parkSubmit); while pgrep -f deploy.[S]parkSubmit; do sleep 0.1; done; "
     command += "lyftlearn spark reap --older-than 0; echo second"
-    container = notebook.run("sh", "-c", command).expect("has no digest", "Traceback|WARN|Killed|ERROR|Exception")
+    container = notebook.run("sh", "-c", command).expect("has no digest", "WARN|Killed|ERROR")
     container.until("session there", PATIENCE)
     until(lambda: len(found("configmaps")) == 1, "the session's ConfigMap is there", PATIENCE)
     assert secured.cluster.pods() == []
