@@ -23,7 +23,7 @@ def copied(pool: Pool, digest: str, file: int, fits: "Callable[[int], None]", un
     try:
         directory = pool.open("models")
         try:
-            entry, size = open_entry(directory, digest, pool.longest())
+            entry, size = open_entry(directory, digest, pool.bound())
         finally:
             posix.close(directory)
         try:

@@ -67,6 +67,10 @@ class Pool:
         free, total = self._space()
         return allowed(self.limit, 0, free + sum(entry.size for entry in self._used()), total)
 
+    def bound(self) -> int:
+        """Bytes that an entry which is there may have, however full the disk is by now. Raises OSError."""
+        return self._space()[1] if self.limit is None else self.limit
+
     def left(self) -> int:
         """Bytes that may be added to what is there. Raises OSError."""
         return allowed(self.limit, sum(entry.size for entry in self._used()), *self._space())
@@ -134,10 +138,7 @@ def open_directory(parent: int, name: str, make: bool = False) -> int:
     except FileNotFoundError:
         if not make:
             raise
-    except NotADirectoryError:
-        if not make or not remove(parent, name):
-            raise
-    except OSError:  # ELOOP: a link
+    except OSError:  # a file, or a link
         if not make or not remove(parent, name):
             raise
     posix.mkdir(name, 0o755, dir_fd=parent)

@@ -276,5 +276,5 @@ def test_many_names_are_not_all_looked_at(tmp_path: Path) -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
     began = time.monotonic()
     assert pool.room(4096)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert len(os.listdir("/proc/self/fd")) == descriptors
