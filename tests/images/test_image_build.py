@@ -178,8 +178,7 @@ def test_an_image_in_use_stays_beside_its_stamped_self(checkout: Checkout, clien
 
 
 def test_sizes_are_the_same_by_either_way(client: Any, base: str) -> None:
-    """As the Engine counts, and out of the layers' archives: to a part in a thousand. Of a layer that was loaded the Engine counts more than
-    its files."""
+    """As the Engine counts, and out of the layers' archives: nearly. Of a loaded layer the Engine counts more than its files."""
     image = client.images.get(base)
     counted, total = image_size.measured(client, image)
     read = image_size.unpacked_layers(image.save())
