@@ -17,10 +17,9 @@ from tests.images.test_distributed_executor import cluster, driver, test_a_job
 from tests.images.test_distributed_kubernetes import notebook, secured, test_a_notebook
 from tests.images.test_distributed_s3a import line, storage, test_every_provider_of_credentials_can_be_made, test_reading_and_writing
 from tests.images.test_distributed_session import test_a_training_job
-from tests.images.test_distributed_watch import test_an_image_that_cannot_be_had
 
 __all__ = ["cluster", "driver", "line", "notebook", "secured", "storage"]  # fixtures, whose `distributed` is the one below
-__all__ += ["test_a_job", "test_a_notebook", "test_a_training_job", "test_an_image_that_cannot_be_had"]
+__all__ += ["test_a_job", "test_a_notebook", "test_a_training_job"]
 __all__ += ["test_every_provider_of_credentials_can_be_made", "test_reading_and_writing"]
 
 pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow]
