@@ -23,6 +23,7 @@ _BODY = """\
   const said = %s;
   const show = () => {
     const key = "lyftlearn-notice " + said.when;
+    if (sessionStorage.getItem(key)) document.body.dataset.lyftlearnNotice = "dismissed";
     if (sessionStorage.getItem(key) || document.getElementById("lyftlearn-notice")) return;
     const box = document.createElement("div");
     box.id = "lyftlearn-notice";

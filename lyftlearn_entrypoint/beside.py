@@ -12,7 +12,7 @@ def leave(start: "Start", settings: "Settings", user: "User | None", again: bool
     if "statsd" in start.steps and settings["statsd_gateway"]:
         with start.span("relay"):
             _relay(start, settings, user, again)
-    if start.warm and settings["warm_code_key"] and not again:
+    if start.warm and not again:
         from lyftlearn_entrypoint.warm import saver
 
         with start.span("saver"):

@@ -60,6 +60,7 @@ class Start:
         self.context = Context(LOCAL, [])
         self.steps: tuple[str, ...] = ()
         self.warm = False  # whether compiled code may be kept for the next job
+        self.unkept = ""  # why not, where this is a warm pool
         self.kernel = False  # a notebook kernel's start, or another program's inside a Studio application
         self.program = ""  # the file that execve(2) gets
         self.passed: list[StartError] = []  # what failed and was let pass (Studio)
@@ -151,7 +152,12 @@ class Start:
         for signal in self.context.signals:
             self.log.debug("context: " + signal.name + ": " + ("" if signal.believed else "not believed: ") + signal.why)
         self.steps = steps_of(self.context, settings)
-        self.warm = "code" in self.steps and "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY" in self.process.environ
+        if "code" in self.steps and "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY" in self.process.environ:
+            self.warm = bool(settings["warm_code_key"] and settings["image_digest"])
+            if not self.warm:
+                key = "LYFTLEARN_WARM_CODE_KEY names no credential that proves who wrote it"
+                self.unkept = "LYFTLEARN_IMAGE_DIGEST does not say for which image it is" if settings["warm_code_key"] else key
+                self.log.debug("code: what is compiled is not kept in the warm pool: " + self.unkept, step="code")
         return settings
 
     def host(self, settings: Settings) -> "tuple[bool, Host]":
@@ -182,7 +188,9 @@ class Start:
         inputs = Inputs()
         inputs.spark, inputs.look, inputs.undo = spark, dry, self.undo
         inputs.warm = self.files if self.warm else None
-        if settings.steps() != () and (self.context.name == TRAINING or (settings["shared_memory_min"] and not self.kernel)):
+        memory = settings["shared_memory_min"] and not self.kernel
+        training = self.context.name == TRAINING and (posix.geteuid() != 0 or settings["torch_hosts"] != "off")
+        if settings.steps() != () and (memory or training):
             from lyftlearn_entrypoint.adapt.look import look
 
             look(self.context, settings, self.process.environ, self.files, posix.geteuid(), inputs)
@@ -212,7 +220,7 @@ class Start:
 
     def leave(self, settings: Settings, user: "User | None", again: bool = False) -> None:
         """Fork what stays beside the program, where something is to."""
-        if ("statsd" in self.steps and settings["statsd_gateway"]) or (self.warm and settings["warm_code_key"]):
+        if ("statsd" in self.steps and settings["statsd_gateway"]) or self.warm:
             from lyftlearn_entrypoint import beside
 
             beside.leave(self, settings, user, again)

@@ -225,7 +225,7 @@ def plan(
     if inputs.warm is not None:
         from lyftlearn_entrypoint.warm import code
 
-        if code.carry(launch, environment, settings, inputs.warm, inputs.secrets or []):
+        if code.carry(launch, environment, settings, inputs.warm, environ, inputs.secrets or []):
             ran.add("code")
     if inputs.hosts is not None:
         inputs.hosts.fill(environment, launch.notes, launch.warnings)

@@ -65,6 +65,8 @@ def plan(as_json: bool, args: tuple[str, ...]) -> None:
     if launch.model:
         size = "" if launch.model.size < 0 else f", {launch.model.size} bytes"
         click.echo(f"writes     {launch.model.file}: {launch.model.uri}{size}, from {launch.model.origin}")
+    if start.unkept:
+        click.echo(f"keeps      no compiled code: {start.unkept}")
     if launch.code:
         click.echo(
             f"keeps      {launch.code.directory} in the warm pool"

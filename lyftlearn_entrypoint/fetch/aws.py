@@ -68,7 +68,7 @@ class Aws:
         def send(url: str, region: str) -> "Response":
             return self._ask(what, "GET", url, part.headers, b"", region, "s3", _ANY, 15.0, part.into)
 
-        return self._object(what, bucket, key, version_id, send, (200, 206, 412, 416), "Check the URI")
+        return self._object(what, "GetObject", bucket, key, version_id, send, (200, 206, 412, 416), "Check the URI")
 
     def s3_get(self, bucket: str, key: str, version_id: "str | None" = None, *, limit: int) -> bytes:
         """The whole object, as it is stored; `limit` is in bytes. A bucket in another region is asked there."""
@@ -79,7 +79,7 @@ class Aws:
             return self._ask(what, "GET", url, dict, b"", region, "s3", limit, 10.0)
 
         try:
-            return self._object(what, bucket, key, version_id, send, (200,), "Check the URI, or stage the document again").body
+            return self._object(what, "GetObject", bucket, key, version_id, send, (200,), "Check the URI, or stage the document again").body
         except TooLarge as error:
             size = "over " + str(limit) if error.size is None else str(error.size)
             raise BadDocument(
@@ -91,6 +91,7 @@ class Aws:
     def _object(
         self,
         what: str,
+        operation: str,
         bucket: str,
         key: str,
         version_id: "str | None",
@@ -112,30 +113,22 @@ class Aws:
             self._bucket_regions[bucket] = region = moved
         from lyftlearn_entrypoint.fetch.answers import failure
 
-        action = "s3:GetObjectVersion" if version_id else "s3:GetObject"
+        action = "s3:" + operation + ("Version" if version_id else "")
         codes = ("InvalidArgument",) if version_id else ()  # "Invalid version id specified": it is malformed, so there is none
         name = "s3://" + bucket + "/" + key
-        hint = " on " + name + "; without s3:ListBucket S3 answers the same for an object that does not exist"
+        hint = " on " + name
+        if operation == "GetObject":
+            hint += "; without s3:ListBucket S3 answers the same for an object that does not exist"
         raise failure(what, action, reply, self._chain.get(), self._now(), missing, hint, codes)
 
     def s3_put(self, bucket: str, key: str, body: bytes) -> None:
         """Write an object. A bucket in another region is asked there."""
-        name = "s3://" + bucket + "/" + key
-        region = self._bucket_regions.get(bucket) or self.region or "us-east-1"
-        for hop in range(_HOPS + 1):
-            url = s3_url(self._environ, region, bucket, key, None)
-            reply = self._ask(
-                "s3:PutObject to " + name, "PUT", url, lambda: {"Content-Type": "application/json"}, body, region, "s3", 1 << 16, 10.0
-            )
-            if 200 <= reply.status < 300:
-                return
-            from lyftlearn_entrypoint.fetch.answers import bucket_region, failure
+        what = "s3:PutObject to s3://" + bucket + "/" + key
 
-            moved = bucket_region(reply)
-            if hop == _HOPS or not moved or moved == region:
-                break
-            self._bucket_regions[bucket] = region = moved
-        raise failure("s3:PutObject to " + name, "s3:PutObject", reply, self._chain.get(), self._now(), "Check the bucket", " on " + name)
+        def send(url: str, region: str) -> "Response":
+            return self._ask(what, "PUT", url, lambda: {"Content-Type": "application/json"}, body, region, "s3", 1 << 16, 10.0)
+
+        self._object(what, "PutObject", bucket, key, None, send, (200, 201, 204), "Check the bucket")
 
     def _kms(self, operation: str, region: "str | None", fields: "Mapping[str, object]", wanted: str, key_id: str) -> bytes:
         if not region:

@@ -1,7 +1,6 @@
 """Everything that a start fetches, side by side, under one deadline."""
 
 from lyftlearn_entrypoint.errors import BadSettings, StartError, Unavailable
-from lyftlearn_entrypoint.fetch.isolation import isolated
 from lyftlearn_entrypoint.fetch.parallel import OPTIONAL, Task, run_all
 
 TYPE_CHECKING = False
@@ -70,7 +69,7 @@ class Fetch:
         self._spark()
         held = ("model",) if self.model is not None and self.model.held() else ()
         needed = [task for task in self.tasks if task.step not in (*OPTIONAL, *held)]
-        if needed and isolated(self.context, self.environ):
+        if needed and self._isolated():
             raise Unavailable(
                 "no network: this job has no AWS credentials, as under network isolation, and it needs "
                 + " and ".join(t.asks for t in needed),
@@ -101,6 +100,11 @@ class Fetch:
 
     def _forgiven(self, step: str) -> bool:
         return step in OPTIONAL or self.fail_open
+
+    def _isolated(self) -> bool:
+        from lyftlearn_entrypoint.fetch.isolation import isolated
+
+        return isolated(self.context, self.environ)
 
     def _unfinished(self, task: Task) -> StartError:
         if task.step == "spark":
@@ -198,7 +202,7 @@ class Fetch:
     def _statsd(self) -> None:
         if "statsd" not in self.steps or not self.settings["statsd_gateway"]:
             return
-        if isolated(self.context, self.environ):
+        if self._isolated():
             self.log.warning("statsd: this job has no network, as under network isolation: its metrics are dropped [LL0804]", step="statsd")
             return
         from lyftlearn_entrypoint.adapt import statsd
@@ -295,6 +299,4 @@ def _together(errors: "list[StartError]") -> StartError:
     """One error for several: the first one's code, every one's text. Their order is that of the steps, not of time."""
     if len(errors) == 1:
         return errors[0]
-    together = type(errors[0])("; and ".join(str(error).rstrip(".") for error in errors))
-    together.finding = ""  # each text has its own
-    return together
+    return type(errors[0])("; and ".join(str(error).rstrip(".") for error in errors))  # each text has its own finding

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ("Http", "HttpError", "Response", "TooLarge")
 
 _PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
-# Container credentials (ECS, EKS Pod Identity) and EC2 instance metadata: a proxy cannot reach them, and must not see them.
 _NO_ROUTE = (99, 100, 101, 113)  # EADDRNOTAVAIL, ENETDOWN, ENETUNREACH, EHOSTUNREACH (asm-generic/errno.h)
+# Container credentials (ECS, EKS Pod Identity) and EC2 instance metadata: a proxy cannot reach them, and must not see them.
 LINK_LOCAL = ("169.254.170.2", "169.254.170.23", "169.254.169.254", "fd00:ec2::23", "fd00:ec2::254")
 
 

@@ -86,7 +86,7 @@ def collect(around: Around) -> "dict[str, Any]":
         "context": around.order["context"],
         "key": around.mask.key_id,
         "milliseconds": round((time.monotonic() - began) * 1000),
-        "incomplete": around.incomplete,
+        "incomplete": around.mask.over(around.incomplete),
         "facts": {name: around.mask.over(part) if name in TOLD else part for name, part in facts.items()},
     }
 

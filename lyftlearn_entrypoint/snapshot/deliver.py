@@ -1,8 +1,9 @@
 """Where a snapshot goes: a file, or an object in S3."""
 
-import os
+import time
 
 from lyftlearn_entrypoint.errors import StartError
+from lyftlearn_entrypoint.volume import replace_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ class Delivery:
             self._path = self.place = files.real(uri.removeprefix("file://"))
             return
         from lyftlearn_entrypoint.deadline import Deadline
-        from lyftlearn_entrypoint.fetch import aws
+
+        # What a request loads only when it is made, or fails: the program's user need not be able to read our files.
+        from lyftlearn_entrypoint.fetch import answers, aws, proxy, tls  # noqa: F401
         from lyftlearn_entrypoint.fetch.credentials import CredentialChain
         from lyftlearn_entrypoint.fetch.http import Http
 
-        deadline = Deadline(seconds)
+        self._deadline = deadline = Deadline(seconds)
         http = Http(environ, deadline)
         chain = CredentialChain(environ, http, deadline)
         self._aws = aws.Aws(environ, http, deadline, chain)
@@ -38,24 +41,13 @@ class Delivery:
     def write(self, document: bytes) -> None:
         """Raises StartError, or OSError where a file cannot be written. A file is whole or not there, mode 0600."""
         if self._aws is None:
-            _write(self._path, document)
+            replace_file(self._path, document, 0o600)
             return
         from lyftlearn_entrypoint.fetch.staged import parse_uri
 
+        self._deadline.end = time.monotonic() + self._deadline.seconds  # what was applied meanwhile took its own time
         uri = parse_uri(self.place)
         self._aws.s3_put(uri.bucket, uri.key, document)
-
-
-def _write(path: str, document: bytes) -> None:
-    temporary = f"{path}.{os.getpid()}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(document)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def problem(uri: str) -> str:

@@ -27,7 +27,7 @@ class Snapshot:
         self._key = key_of(settings["snapshot_key"], settings["snapshot_key_file"], files)
         if not self._key:
             log.warning(NO_KEY, step="snapshot")
-        self._delivery: Delivery = Delivery(settings["snapshot"], environ, files, settings.deadline + SECONDS)
+        self._delivery: Delivery = Delivery(settings["snapshot"], environ, files, SECONDS)
         self._order = Order("start", self._key, context, [], "", settings["snapshot_image"])
         self._order.look_at([word.strip() for word in settings["snapshot_paths"].split(",") if word.strip()], files.real)
         for name in (HYPERPARAMETERS, CREDENTIALS):
@@ -43,8 +43,8 @@ class Snapshot:
         try:
             document = observe(self._order, launch.env, process.restore)
             self._delivery.write(document)
-        except (StartError, OSError) as error:
-            text = str(error) if isinstance(error, StartError) else (error.strerror or type(error).__name__)
+        except Exception as error:  # noqa: BLE001  whatever it is; its own text might hold a value
+            text = str(error) if isinstance(error, StartError) else getattr(error, "strerror", None) or type(error).__name__
             text = text if text.endswith("]") else text + " [LL1107]"
             self._log.warning("snapshot: none: " + text.removeprefix("snapshot: "), step="snapshot")
             return

@@ -48,9 +48,19 @@ class Code:
         self.why = why
 
 
-def carry(launch: "Launch", environment: "Environment", settings: "Settings", files: "Files", secrets: "list[Secret]") -> bool:
-    """Plan it; whether anything will be kept. What the user set stays, and is not kept."""
-    pool = pool_of(environment.variables, settings, files)
+def carry(
+    launch: "Launch",
+    environment: "Environment",
+    settings: "Settings",
+    files: "Files",
+    environ: "dict[str, str]",
+    secrets: "list[Secret]",
+) -> bool:
+    """Plan it; whether anything will be kept. What the user set stays, and is not kept.
+
+    The pool is where the start's own `environ` says: what a document says of it must not steer what root writes.
+    """
+    pool = pool_of(environ, settings, files)
     if pool is None:
         return False
     directory = files.real("/tmp") + "/lyftlearn-code-" + str(launch.user.uid)
@@ -66,10 +76,6 @@ def carry(launch: "Launch", environment: "Environment", settings: "Settings", fi
 
 def _key(settings: "Settings", secrets: "list[Secret]") -> "tuple[bytes, str]":
     name = settings["warm_code_key"]
-    if not name:
-        return b"", "LYFTLEARN_WARM_CODE_KEY names no credential that proves who wrote it"
-    if not settings["image_digest"]:
-        return b"", "LYFTLEARN_IMAGE_DIGEST does not say for which image it is"
     value = next((secret.value for secret in secrets if secret.name == name), None)
     if not value:
         return b"", "no credential gives the variable " + name + " (LYFTLEARN_WARM_CODE_KEY)"
@@ -124,6 +130,10 @@ class Place:
                 remove(directory, name)
             why = str(error) if isinstance(error, BadEntry) else error.strerror or str(error)
             log.warning("code: what the warm pool has is not used: " + why + " [LL1213]", step="code")
+        except BaseException:  # stopped: a half would be taken for an earlier start's
+            for name in posix.listdir(directory):
+                remove(directory, name)
+            raise
         else:
             log.info("code: " + str(count) + " files, " + str(size) + " bytes from the warm pool", step="code", files=count, bytes=size)
 

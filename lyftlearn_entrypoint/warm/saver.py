@@ -88,7 +88,9 @@ def _become(line: _socket.socket, other: _socket.socket, program: int, user: "Us
         return
     line.close()
     rename(NAME)
+    # Loaded before the user is switched, who need not be able to read our files.
     from lyftlearn_entrypoint.documents import parse
+    from lyftlearn_entrypoint.warm import code, pack, pool  # noqa: F401
 
     order = parse(words)
     entries = int.from_bytes(rights[0][2][:4], _ORDER)

@@ -181,3 +181,23 @@ def start(client: Any, request: pytest.FixtureRequest) -> "Iterator[Start]":
     finally:
         for container in started:
             container.handle.remove(force=True, v=True)
+
+
+@pytest.fixture(scope="module")
+def derived(client: Any) -> "Iterator[Callable[..., str]]":
+    """`derived(NAME=value)` makes an image FROM base with these variables, and gives its tag."""
+    made: list[str] = []
+
+    def make(**environ: str) -> str:
+        name = f"lyftlearn-test:{os.getpid()}-{len(made)}"
+        container = client.containers.create(tag("base"))
+        try:
+            container.commit(*name.split(":"), changes=[f"ENV {key}={value}" for key, value in environ.items()])
+        finally:
+            container.remove()
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        client.images.remove(name)

@@ -278,7 +278,7 @@ def test_a_start_that_went_on_without_secrets_says_so_in_the_page(
         assert "LYFTLEARN-WARNING.txt" in lab.container.exec("ls", HOME)[1]
         lab.browser.click("#lyftlearn-notice button", "Dismiss")
         lab.browser.open(lab.url + "/lab", ".jp-LauncherCard", "Terminal")
-        time.sleep(1)
+        lab.browser.until("body[data-lyftlearn-notice=dismissed]")  # it was asked, and stays away
         assert lab.browser.texts("#lyftlearn-notice") == []
         place = ".local/share/jupyter/labextensions/lyftlearn-notice"
         assert lab.container.exec("test", "-e", f"{HOME}/{place}/package.json")[0] == 0

@@ -2,15 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.images.conftest import tag
 from tests.images.parity_matrix import matrix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 pytestmark = [
     pytest.mark.image,
@@ -19,28 +18,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def broken(client: Any) -> "Iterator[Callable[..., str]]":
-    """`broken(NAME=value)` makes an image FROM base with these variables, and gives its tag."""
-    made: list[str] = []
-
-    def make(**environ: str) -> str:
-        name = f"lyftlearn-parity-test:{os.getpid()}"
-        container = client.containers.create(tag("base"))
-        try:
-            container.commit(*name.split(":"), changes=[f"ENV {key}={value}" for key, value in environ.items()])
-        finally:
-            container.remove()
-        made.append(name)
-        return name
-
-    yield make
-    for name in made:
-        client.images.remove(name)
-
-
-def test_an_image_that_lets_a_program_tell_fails(broken: "Callable[..., str]", tmp_path: Path) -> None:
-    image = broken(LYFTLEARN_ENV_KEEP="SCREENING_GREETING", SCREENING_GREETING="of-the-image")
+def test_an_image_that_lets_a_program_tell_fails(derived: "Callable[..., str]", tmp_path: Path) -> None:
+    image = derived(LYFTLEARN_ENV_KEEP="SCREENING_GREETING", SCREENING_GREETING="of-the-image")
     done = matrix("base", image, tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stdout.splitlines()[0].endswith(" explained, 2 not explained")

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.images.demo_docker import HOST, Demo, listening
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 pytestmark = [
     pytest.mark.image,
@@ -23,26 +23,6 @@ pytestmark = [
 
 TRAINED, SERVED = 5, 3  # columns of the two tables
 SECRETS = (b"CREDENTIALS_PHI_KEY", b"CREDENTIALS_DATABASE_PASSWORD", b"WAREHOUSE_PASSWORD")
-
-
-@pytest.fixture(scope="module")
-def derived(client: Any) -> "Iterator[Callable[..., str]]":
-    """`derived(NAME=value)` makes an image FROM ours with these variables, and gives its tag."""
-    made: list[str] = []
-
-    def make(**environ: str) -> str:
-        name = f"lyftlearn-demo-test:{os.getpid()}-{len(made)}"
-        container = client.containers.create(tag("base"))
-        try:
-            container.commit(*name.split(":"), changes=[f"ENV {key}={value}" for key, value in environ.items()])
-        finally:
-            container.remove()
-        made.append(name)
-        return name
-
-    yield make
-    for name in made:
-        client.images.remove(name)
 
 
 def test_the_same_image_in_every_context(base: str) -> None:

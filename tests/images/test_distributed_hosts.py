@@ -84,9 +84,7 @@ def test_the_program_gets_the_whole_cluster(job: Job) -> None:
     primary.exec("touch", "/tmp/go")
     assert primary.wait(PATIENCE) == 3, primary.log
     assert printed(primary)[-1]["sum"] == 4950
-    began = time.monotonic()
     assert job.hosts["algo-10"].wait(30) == 0
-    assert time.monotonic() - began < 10
     assert "algo-1 runs the program; this host, algo-10, works for it" in job.hosts["algo-10"].log
 
 

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,10 +198,8 @@ def test_doctor(notebook: Notebook, secured: Secured, need: "Need", rule: "tuple
     container = notebook.run("sh", "-c", WAIT + "lyftlearn doctor spark").expect("has no digest")
     if rule:
         closed(container, *rule)
-    began = time.monotonic()
     container.exec("touch", "/tmp/go")
     assert container.wait(60) == (69 if rule else 0), container.log
-    assert time.monotonic() - began < 20
     ways = [line for line in container.stdout.splitlines() if line.startswith(("open", "CLOSED"))]
     assert len(ways) == 4
     shut = [line for line in ways if line.startswith("CLOSED")]

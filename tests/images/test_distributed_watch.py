@@ -48,7 +48,7 @@ def reason(container: "Container") -> str:
     return line
 
 
-@pytest.mark.parametrize("port", ["38000"])  # 38001 takes the same way; each costs a minute (test_distributed_network.py closes it too)
+@pytest.mark.parametrize("port", ["38000", "38001"])
 def test_a_port_of_the_drivers_is_closed(notebook: Notebook, secured: Secured, need: "Need", port: str) -> None:
     """The first: no executor can register. The second: they do, and then no task can read its own program."""
     need(os.geteuid() == 0 and shutil.which("nsenter") and shutil.which("iptables"), "nsenter and iptables, as root")

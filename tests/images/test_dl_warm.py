@@ -34,5 +34,4 @@ def test_the_second_job_compiles_nothing(start: Start, tmp_path: Path, platform:
     second, _ = instance.job(PROGRAM, given, **options)
     assert second.wait(500) == 0, second.log
     assert second.stdout.split()[:4] == ["hits", "1", "misses", "0"]
-    assert float(second.stdout.split()[5]) < float(first.stdout.split()[5])
     print(first.stdout, second.stdout, second.log)

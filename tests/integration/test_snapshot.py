@@ -102,7 +102,7 @@ def test_the_program_sees_the_same_with_it_and_without(starter: "Starter", tmp_p
 
 SECRETS = {
     "CREDENTIALS_PASSWORD": "correct-horse-battery",
-    "CREDENTIALS_PIN": "4711",
+    "CREDENTIALS_PIN": "47q1",
     "TOKEN": "tok_live_51HxQw",
 }
 
@@ -113,18 +113,18 @@ def test_no_secret_is_in_it(starter: "Starter", tmp_path: Path) -> None:
     work.mkdir(parents=True)
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/api").write_text("pa55-of-the-file")
-    (tmp_path / "secrets/pin").write_text("9924")
+    (tmp_path / "secrets/pin").write_text("99w4")
     (tmp_path / "secrets/again-pa55-of-the-file").write_text("x")
-    (tmp_path / "secrets/9924").write_text("x")
+    (tmp_path / "secrets/99w4").write_text("x")
     for name in os.listdir(tmp_path / "secrets"):
         (tmp_path / "secrets" / name).chmod(0o400)
     place = tmp_path / "snapshot.json"
     env = {**SECRETS, **on(place, LYFTLEARN_SNAPSHOT_PATHS=str(tmp_path / "secrets"))}
-    done = starter.run("sh", "-c", ":", "--password=correct-horse-battery", "4711", env=env, cwd=work)
+    done = starter.run("sh", "-c", ":", "--password=correct-horse-battery", "47q1", env=env, cwd=work)
     assert done.returncode == 0, done.stderr
     document = read(place)
     text = place.read_text()
-    for secret in [*SECRETS.values(), "pa55-of-the-file", "9924", KEY]:
+    for secret in [*SECRETS.values(), "pa55-of-the-file", "99w4", KEY]:
         assert secret not in text, secret
         assert secret.encode() not in done.stderr
     files = document["facts"]["files"]

@@ -206,7 +206,7 @@ def with_model() -> Inputs:
 
 def with_code() -> Inputs:
     """Its key is a credential."""
-    given = inputs({"SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY": "/pool"}, {"WARM": "k" * 32})
+    given = inputs({"SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY": "/of-a-document"}, {"WARM": "k" * 32})
     given.warm = Files("/root")
     return given
 
@@ -219,7 +219,8 @@ def test_every_setting_is_tried() -> None:
 
 @pytest.mark.parametrize("step", RAN)
 def test_where_a_step_ran_its_settings_are_gone_and_the_others_stay(world: World, step: str) -> None:
-    launch = world.launch(RAN[step](), switch=step == "user", also=EVERYTHING)
+    pool = {"SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY": "/pool"}
+    launch = world.launch(RAN[step](), pool, switch=step == "user", also=EVERYTHING)
     gone = {name for name in EVERYTHING if variable(name) not in launch.env}
     ran = {step, "credentials", "environment"} if step == "code" else {step}
     assert gone == {row[0] for row in TABLE if row[3] in ran}
