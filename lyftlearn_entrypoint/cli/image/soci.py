@@ -193,8 +193,9 @@ def write(output: Path, source: Source, made: Made, blobs: Blobs) -> None:
             blobs.link(source.path(blob, lambda _: None), blob["digest"])
     roots = [made.whole or source.root]
     for image in made.images:
-        if image.v1:
+        if image.v1 or not made.whole:
             blobs.put(image.manifest.content)
+        if image.v1:
             roots.append(image.v1)
     if not made.whole:
         blobs.put(source.root.content)
