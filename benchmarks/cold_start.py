@@ -36,6 +36,7 @@ from benchmarks.lazy_pull import ENCLOSED, enclose, push  # noqa: E402
 from benchmarks.lazy_servers import HOST, STORE, Servers  # noqa: E402
 from benchmarks.servers.relay import Relay  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
+from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
 from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
 from lyftlearn_entrypoint.cli.soci import make, parallel, ztoc  # noqa: E402
@@ -90,9 +91,9 @@ def prepare(node: Node, image: str, tag: str) -> str:
     work.mkdir()
     blobs = Blobs(work / "layout")
     source = from_engine(image, work, parallel.processors())
-    found = make.images(source, ztoc.SMALLEST)
-    ztocs = make.ztocs(source, found, blobs, ztoc.SPAN, ztoc.TOOL, parallel.processors())
-    made = make.indices(source, found, ztocs, blobs, ("v1",), ztoc.SPAN, ztoc.TOOL)
+    found = make.images(source, SMALLEST)
+    ztocs = make.ztocs(source, found, blobs, SPAN, ztoc.TOOL, parallel.processors())
+    made = make.indices(source, found, ztocs, blobs, ("v1",), SPAN, ztoc.TOOL)
     push(node, made, source, blobs)
     named(node, tag, source.root)
     shutil.rmtree(work)

@@ -32,6 +32,7 @@ from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers  # noq
 from lyftlearn_entrypoint.cli.footprint import run as footprint_run  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.account import Account  # noqa: E402
+from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.trace import Trace  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
 from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
@@ -133,9 +134,9 @@ def main() -> None:
             work.mkdir()
             blobs = Blobs(work / "layout")
             source = from_engine(given.image, work, parallel.processors())
-            found = make.images(source, ztoc.SMALLEST)
-            ztocs = make.ztocs(source, found, blobs, ztoc.SPAN, ztoc.TOOL, parallel.processors())
-            made = make.indices(source, found, ztocs, blobs, ("v1",), ztoc.SPAN, ztoc.TOOL)
+            found = make.images(source, SMALLEST)
+            ztocs = make.ztocs(source, found, blobs, SPAN, ztoc.TOOL, parallel.processors())
+            made = make.indices(source, found, ztocs, blobs, ("v1",), SPAN, ztoc.TOOL)
             push(servers, made, source, blobs)
             choices = found[0].choices
             lazy = {

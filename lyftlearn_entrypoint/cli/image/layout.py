@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST
 from lyftlearn_entrypoint.cli.image.common import keeps_manifests
 from lyftlearn_entrypoint.cli.image.layers import Saved, Unreadable
 from lyftlearn_entrypoint.cli.image.stamp import archive, config_of
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOT = "hot.txt"
-# A layer that is smaller, unpacked, is smaller still when compressed, and is pulled whole (SOCI's --min-layer-size).
-LEAST = 10 << 20
 # The list is traced on amd64; what is compiled is named after the machine.
 _TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _BLOCK = 512
@@ -141,7 +140,8 @@ class Archive:
         for layer in self._saved.layers:
             tar = self._tars[layer.key]
             size = tar.seek(0, os.SEEK_END)
-            entries = tape.entries(tar) if size >= LEAST else []
+            # A layer that is smaller, unpacked, is smaller still when compressed, and is pulled whole.
+            entries = tape.entries(tar) if size >= SMALLEST else []
             made = order.ordered(entries, self._hot)
             if made == entries and same:  # the engine has it, and all below it: it reads no bytes
                 digests.append(layer.diff_id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN
 from lyftlearn_entrypoint.cli.image import docker as image_docker
 from lyftlearn_entrypoint.cli.image import tags as image_tags
 from lyftlearn_entrypoint.cli.image.common import find, tag_of
@@ -98,8 +99,8 @@ def publish(registry: Registry, source: Source, made: Made, blobs: Blobs, tags: 
 @click.option("--move", multiple=True, help="As for push.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write an OCI layout: a directory, or a tar (.tar).")
 @click.option("--index", "kind", type=click.Choice(["v1", "v2", "both"]), default="v2", show_default=True, help="Which form of index.")
-@click.option("--span-size", type=click.IntRange(1), default=ztoc.SPAN, show_default=True, help="Bytes that are fetched at once.")
-@click.option("--min-layer-size", type=click.IntRange(0), default=ztoc.SMALLEST, show_default=True, help="Smaller layers are pulled whole.")
+@click.option("--span-size", type=click.IntRange(1), default=SPAN, show_default=True, help="Bytes that are fetched at once.")
+@click.option("--min-layer-size", type=click.IntRange(0), default=SMALLEST, show_default=True, help="Smaller layers are pulled whole.")
 @click.option("--build-tool", default=ztoc.TOOL, show_default=True, help="What the index says it was made by.")
 @click.option("--jobs", type=click.IntRange(1), help="Layers worked on at a time; default as many as there are processors.")
 @click.option("--create-repository", is_flag=True, help="As for push.")
