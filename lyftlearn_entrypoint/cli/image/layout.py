@@ -12,6 +12,7 @@ import hashlib
 import inspect
 import json
 import os
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -19,7 +20,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from lyftlearn_entrypoint.cli.footprint import spans
 from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST
+from lyftlearn_entrypoint.cli.image import layers
 from lyftlearn_entrypoint.cli.image.common import keeps_manifests
 from lyftlearn_entrypoint.cli.image.layers import Saved, Unreadable
 from lyftlearn_entrypoint.cli.image.stamp import archive, config_of
@@ -56,12 +59,13 @@ def lay(client: Any, image: Any, tags: list[str], hot: list[str], fresh: bool = 
     if keeps_manifests(client):
         click.echo(f"{tags[0]}: the engine keeps images in containerd's store: its layers stay in the engine's own order", err=True)
         return image
-    config = json.loads(config_of(client, image))
-    known = _known(config["rootfs"]["diff_ids"], hot)
+    known = _known(image.attrs["RootFS"]["Layers"], hot)
     made = None
     with contextlib.suppress(OSError, ValueError, click.ClickException):  # a cache that is gone, or layers that the engine has no more
         if not fresh:
-            config["rootfs"]["diff_ids"] = json.loads(known.read_text())
+            diff_ids = json.loads(known.read_text())
+            config = json.loads(config_of(client, image))  # may take a whole `docker save`
+            config["rootfs"]["diff_ids"] = diff_ids
             made = _load(client, tags, config)
     if made is None:
         made = _anew(client, image, tags, hot)
@@ -84,7 +88,8 @@ def _removed(client: Any, image: Any) -> None:
 def _known(diff_ids: list[str], hot: list[str]) -> Path:
     """Where it is kept which layers these become. By what they are made from, and by the code that makes them."""
     made = hashlib.sha256()
-    for text in (*diff_ids, *hot, *(inspect.getsource(module) for module in (order, tape))):
+    code = (order, tape, layers, spans, sys.modules[__name__])
+    for text in (*diff_ids, *hot, *(inspect.getsource(module) for module in code)):
         made.update(text.encode(errors="surrogateescape") + b"\n")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "lyftlearn" / "layouts" / f"{made.hexdigest()}.json"
