@@ -16,7 +16,7 @@ from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN
 from lyftlearn_entrypoint.cli.image import docker as image_docker
 from lyftlearn_entrypoint.cli.image import tags as image_tags
 from lyftlearn_entrypoint.cli.image.common import find, tag_of
-from lyftlearn_entrypoint.cli.image.push import open_repository, say
+from lyftlearn_entrypoint.cli.image.push import open_repository, say, say_tags
 from lyftlearn_entrypoint.cli.image.size import megabytes
 from lyftlearn_entrypoint.cli.soci import engine, layout, make, parallel, push, report, ztoc
 from lyftlearn_entrypoint.cli.soci.blobs import Blobs
@@ -83,8 +83,7 @@ def publish(registry: Registry, source: Source, made: Made, blobs: Blobs, tags: 
     sent = push.send(registry, source, made, blobs)
     listed_by = push.store(registry, source, made)
     put = image_tags.settle(registry, root, there)
-    for tag, how in put.items():
-        say(f"tag {tag}: {'now this image' if how == 'put' else 'already this image'}")
+    say_tags(put)
     for digest, who in listed_by.items():
         say(f"beside the image: {digest}, listed by {'the registry' if who == 'registry' else 'the tag ' + who}")
     say(f"the registry has {root.digest}: {megabytes(sent)} of it new")

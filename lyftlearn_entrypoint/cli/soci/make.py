@@ -49,7 +49,7 @@ class Image:
     @property
     def machine(self) -> str:
         """OS/ARCHITECTURE[/VARIANT]."""
-        return "/".join(self.entry["platform"][key] for key in ("os", "architecture", "variant") if key in self.entry["platform"])
+        return convert.machine(self.entry)
 
 
 @dataclass
