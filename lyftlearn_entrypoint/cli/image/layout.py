@@ -25,7 +25,8 @@ from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST
 from lyftlearn_entrypoint.cli.image import layers
 from lyftlearn_entrypoint.cli.image.common import keeps_manifests
 from lyftlearn_entrypoint.cli.image.layers import Saved, Unreadable
-from lyftlearn_entrypoint.cli.image.stamp import archive, config_of
+from lyftlearn_entrypoint.cli.image.registry import canonical
+from lyftlearn_entrypoint.cli.image.stamp import archive, config_of, load
 from lyftlearn_entrypoint.cli.layout import order, tape
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def lay(client: Any, image: Any, tags: list[str], hot: list[str], fresh: bool = 
             diff_ids = json.loads(known.read_text())
             config = json.loads(config_of(client, image))  # may take a whole `docker save`
             config["rootfs"]["diff_ids"] = diff_ids
-            made = _load(client, tags, config)
+            made = load(client, canonical(config), tags, len(diff_ids))
     if made is None:
         made = _anew(client, image, tags, hot)
         with contextlib.suppress(OSError):
@@ -95,15 +96,6 @@ def _known(diff_ids: list[str], hot: list[str]) -> Path:
     return cache / "lyftlearn" / "layouts" / f"{made.hexdigest()}.json"
 
 
-def _load(client: Any, tags: list[str], config: dict[str, Any]) -> Any:
-    """The image with that config, of layers that the engine has. Raises click.ClickException where it has them not."""
-    raw = _written(config)
-    digest = hashlib.sha256(raw).hexdigest()
-    keys = [f"{number}.tar" for number in range(len(config["rootfs"]["diff_ids"]))]
-    _answered(client.api.load_image(archive(raw, digest, tags, keys)), tags[0])
-    return client.images.get(f"sha256:{digest}")
-
-
 def _anew(client: Any, image: Any, tags: list[str], hot: list[str]) -> Any:
     with tempfile.TemporaryDirectory(prefix="lyftlearn-layout-") as directory, contextlib.ExitStack() as opened:
         saved = Saved(image.save())
@@ -124,10 +116,6 @@ def _answered(answers: Any, tag: str) -> None:
     for answer in answers:
         if "error" in answer:
             raise click.ClickException(f"{tag} is built, but the engine does not take its layout: {answer['error']}")
-
-
-def _written(config: dict[str, Any]) -> bytes:
-    return json.dumps(config, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 class Archive:
@@ -160,7 +148,7 @@ class Archive:
             yield bytes(-size % _BLOCK)
             digests.append(f"sha256:{hashed.hexdigest()}")
         config = {**self._saved.config, "rootfs": {**self._saved.config["rootfs"], "diff_ids": digests}}
-        raw = _written(config)
+        raw = canonical(config)
         self.digest = hashlib.sha256(raw).hexdigest()
         yield archive(raw, self.digest, self._tags, [f"{layer.number}.tar" for layer in self._saved.layers])
 
