@@ -4,7 +4,7 @@
 
 --plain is the image as the engine made it (`lyftlearn image build base --no-layout --tag ...`), --hot the same with the layout. Everything
 is real: a registry, a relay before it that gives each round trip the latency, containerd, and for the lazy pulls AWS's snapshotter.
-What it needs: cold_node.py. Four ways, each for every latency and program:
+What it needs: lazy_pull.py. Four ways, each for every latency and program:
 
     eager       pull and unpack the whole image, then run
     lazy        mount it by its SOCI index, then run: each span is fetched when it is read
@@ -28,18 +28,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import requests
-
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from benchmarks.lazy_pull import ENCLOSED, enclose, push  # noqa: E402
+from benchmarks.lazy_pull import ENCLOSED, enclose, publish  # noqa: E402
 from benchmarks.lazy_servers import HOST, STORE, Servers  # noqa: E402
 from benchmarks.servers.relay import Relay  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
-from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
-from lyftlearn_entrypoint.cli.soci import make, parallel, ztoc  # noqa: E402
-from lyftlearn_entrypoint.cli.soci.blobs import Blobs  # noqa: E402
 
 FIRST = "first line of the user"
 PROGRAMS = {
@@ -66,35 +61,12 @@ class Node(Servers):
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", STORE], check=True)
         super().cold()
 
-    def answered(self) -> tuple[int, int]:
-        """(bytes, requests) that the registry has answered so far, by its own log."""
-        size = count = 0
-        for line in (self.directory / "registry.log").read_text().splitlines():
-            told = json.loads(line) if line.startswith("{") else {}
-            if told.get("http.request.method") == "GET" and "http.response.written" in told:
-                size += int(told["http.response.written"])
-                count += 1
-        return size, count
-
-
-def named(node: Node, tag: str, root: Any) -> None:
-    """Give what was pushed last a name that stays."""
-    address = f"https://{HOST}:{node.port}/v2/app/manifests/{tag}"
-    answer = requests.put(address, data=root.content, headers={"Content-Type": root.media_type}, verify=node.certificate, timeout=60)
-    answer.raise_for_status()
-
 
 def prepare(node: Node, image: str, tag: str) -> str:
     """The image and its SOCI index in the registry; the index's digest."""
     work = node.directory / f"work-{tag}"
     work.mkdir()
-    blobs = Blobs(work / "layout")
-    source = from_engine(image, work, parallel.processors())
-    found = make.images(source, ztoc.SMALLEST)
-    ztocs = make.ztocs(source, found, blobs, ztoc.SPAN, ztoc.TOOL, parallel.processors())
-    made = make.indices(source, found, ztocs, blobs, ("v1",), ztoc.SPAN, ztoc.TOOL)
-    push(node, made, source, blobs)
-    named(node, tag, source.root)
+    made = publish(node, image, work, tag)
     shutil.rmtree(work)
     assert made.images[0].v1
     return made.images[0].v1.digest
@@ -106,12 +78,7 @@ def first_lines(node: Node, image: Any, name: str, snapshotter: str, program: st
     words = ["ctr", "--address", node.socket, "run", "--rm", "--snapshotter", snapshotter]
     for key, value in {**start.environment, "LYFTLEARN_LOG_LEVEL": "info"}.items():
         words += ["--env", f"{key}={value}"]
-    for path, text in start.files.items():
-        file = node.directory / "files" / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    for top in sorted({str(Path(path).parent) for path in start.files}):
-        words += ["--mount", f"type=bind,src={node.directory}/files{top},dst={top},options=rbind:rw"]
+    words += node.files(start)
     words += [name, f"cold-{time.monotonic_ns()}", *image.attrs["Config"]["Entrypoint"], *start.words]
     began = time.monotonic()
     entered = 0.0
@@ -132,20 +99,20 @@ def first_lines(node: Node, image: Any, name: str, snapshotter: str, program: st
 
 def pull(node: Node, index: str, name: str) -> dict[str, Any]:
     """Pull the whole image, or mount it by its index; seconds, and what the registry served for it."""
-    before, began = node.answered(), time.monotonic()
+    before, began = node.served(), time.monotonic()
     if index:
         node.call(str(node.tools / "soci"), "--address", node.socket, "image", "rpull", "--soci-index-digest", index, name)
     else:
         node.call("ctr", "--address", node.socket, "image", "pull", "--snapshotter", "overlayfs", name)
-    seconds, after = time.monotonic() - began, node.answered()
+    seconds, after = time.monotonic() - began, node.served()
     return {"pull": seconds, "bytes": after[0] - before[0], "requests": after[1] - before[1]}
 
 
 def measure(node: Node, image: Any, way: str, name: str, program: str, pulled: dict[str, Any]) -> dict[str, Any]:
     """One row: seconds of each part, and what the registry served, with what it served for the pull."""
-    before = node.answered()
+    before = node.served()
     entered, first = first_lines(node, image, name, "soci" if way in ("lazy", "hot-first") else "overlayfs", program)
-    after = node.answered()
+    after = node.served()
     row = {
         "way": way,
         "program": program,

@@ -32,6 +32,7 @@ from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers  # noq
 from lyftlearn_entrypoint.cli.footprint import run as footprint_run  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.account import Account  # noqa: E402
+from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.trace import Trace  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
 from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
@@ -51,8 +52,8 @@ def enclose() -> None:
     os.execvpe("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv], {**os.environ, ENCLOSED: "1"})
 
 
-def push(servers: Servers, made: make.Made, source: make.Source, blobs: Blobs) -> None:
-    """The image and its index, version 1, into the registry."""
+def publish(servers: Servers, image: str, work: Path, tag: str = "1") -> make.Made:
+    """The Engine's image and its index, version 1, into the registry; what was made, kept as blobs below work/layout."""
     from lyftlearn_entrypoint.cli.image.ecr import Destination, Login, Tokens
     from lyftlearn_entrypoint.cli.image.registry import Registry
     from lyftlearn_entrypoint.cli.soci.push import send, store
@@ -64,11 +65,17 @@ def push(servers: Servers, made: make.Made, source: make.Source, blobs: Blobs) -
         def get(self) -> Login:
             return Login("nobody", "nothing")
 
+    blobs = Blobs(work / "layout")
+    source = from_engine(image, work, parallel.processors())
+    found = make.images(source, SMALLEST)
+    ztocs = make.ztocs(source, found, blobs, SPAN, ztoc.TOOL, parallel.processors())
+    made = make.indices(source, found, ztocs, blobs, ("v1",), SPAN, ztoc.TOOL)
     os.environ["REQUESTS_CA_BUNDLE"] = servers.certificate
     registry = Registry(Destination(f"{HOST}:{servers.port}", "app"), Nobody())
     send(registry, source, made, blobs)
     store(registry, source, made)
-    registry.put_manifest("1", source.root)
+    registry.put_manifest(tag, source.root)
+    return made
 
 
 def run(servers: Servers, start: footprint_starts.Start, image: Any, root: Path | None = None) -> None:
@@ -79,12 +86,7 @@ def run(servers: Servers, start: footprint_starts.Start, image: Any, root: Path 
     # With a root of one's own, nothing comes from the image's config.
     for name, value in {**dict(each.split("=", 1) for each in settings["Env"] or []), **start.environment}.items():
         words += ["--env", f"{name}={value}"]
-    for path, text in start.files.items():
-        file = servers.directory / "files" / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    for top in sorted({str(Path(path).parent) for path in start.files}):
-        words += ["--mount", f"type=bind,src={servers.directory}/files{top},dst={top},options=rbind:rw"]
+    words += servers.files(start)
     words += ["--cwd", settings["WorkingDir"] or "/"]
     servers.call(*words, str(root or servers.image), f"lazy-{start.name}-{os.getpid()}", *entrypoint, *start.words)
 
@@ -131,13 +133,8 @@ def main() -> None:
         try:
             work = directory / "work"
             work.mkdir()
-            blobs = Blobs(work / "layout")
-            source = from_engine(given.image, work, parallel.processors())
-            found = make.images(source, ztoc.SMALLEST)
-            ztocs = make.ztocs(source, found, blobs, ztoc.SPAN, ztoc.TOOL, parallel.processors())
-            made = make.indices(source, found, ztocs, blobs, ("v1",), ztoc.SPAN, ztoc.TOOL)
-            push(servers, made, source, blobs)
-            choices = found[0].choices
+            made = publish(servers, given.image, work)
+            blobs, ztocs, choices = Blobs(work / "layout"), made.ztocs, made.images[0].choices
             lazy = {
                 number: Reader(blobs.read(ztocs[choice.layer["digest"]].digest))
                 for number, choice in enumerate(choices)

@@ -14,6 +14,10 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lyftlearn_entrypoint.cli.footprint.starts import Start
 
 # soci 0.4 mixes http and https for names of loopback, so the registry has another name, and TLS.
 HOST = "soci-registry.test"
@@ -94,19 +98,32 @@ class Servers:
             if (where := line.split()[1]).startswith((str(self.directory), f"{STORE}/")):
                 subprocess.run(["umount", "--lazy", where], check=False)
 
+    def files(self, start: Start) -> list[str]:
+        """What the platform writes for a start, and the words by which `ctr run` mounts it."""
+        for path, text in start.files.items():
+            file = self.directory / "files" / path.lstrip("/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        words = []
+        for top in sorted({str(Path(path).parent) for path in start.files}):
+            words += ["--mount", f"type=bind,src={self.directory}/files{top},dst={top},options=rbind:rw"]
+        return words
+
     def call(self, *words: str) -> str:
         done = subprocess.run(words, env=self.environment(), capture_output=True, text=True, check=False, timeout=300)
         if done.returncode:
             raise SystemExit(f"{' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}\nlogs: {self.directory}")
         return done.stdout
 
-    def served(self, digests: set[str]) -> tuple[int, int]:
-        """(bytes, requests) that the registry has answered for these blobs so far, by its own log."""
+    def served(self, digests: set[str] | None = None) -> tuple[int, int]:
+        """(bytes, requests) that the registry has answered so far, for these blobs or for all GETs, by its own log."""
         size = count = 0
         for line in (self.directory / "registry.log").read_text().splitlines():
             told = json.loads(line) if line.startswith("{") else {}
+            if told.get("http.request.method") != "GET" or "http.response.written" not in told:
+                continue
             found = _BLOB.search(str(told.get("http.request.uri", "")))
-            if found and found[1] in digests and told.get("http.request.method") == "GET" and "http.response.written" in told:
+            if digests is None or (found and found[1] in digests):
                 size += int(told["http.response.written"])
                 count += 1
         return size, count

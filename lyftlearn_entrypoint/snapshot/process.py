@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MOST = 256  # descriptors
 _SETS = {"CapInh": "inheritable", "CapPrm": "permitted", "CapEff": "effective", "CapBnd": "bounding", "CapAmb": "ambient"}
 # linux/capability.h, by bit
-_CAPABILITIES = (
+CAPABILITIES = (
     "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "linux_immutable",
     "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner", "sys_module", "sys_rawio", "sys_chroot",
     "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice", "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease",
@@ -79,11 +79,12 @@ def process(around: "Around") -> "dict[str, Any]":
 
 def capabilities(around: "Around") -> "dict[str, list[str]]":
     status = fields(_text("/proc/self/status"))
-    return {name: _names(int(status[key], 16)) for key, name in _SETS.items()}
+    return {name: capability_names(int(status[key], 16)) for key, name in _SETS.items()}
 
 
-def _names(bits: int) -> "list[str]":
-    return [_CAPABILITIES[bit] if bit < len(_CAPABILITIES) else f"bit {bit}" for bit in range(64) if bits >> bit & 1]
+def capability_names(bits: int) -> "list[str]":
+    """The capabilities of a mask; one that is newer than this list as its bit."""
+    return [CAPABILITIES[bit] if bit < len(CAPABILITIES) else f"bit {bit}" for bit in range(64) if bits >> bit & 1]
 
 
 def signals(around: "Around") -> "dict[str, list[str]]":

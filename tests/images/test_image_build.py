@@ -161,7 +161,7 @@ def test_an_image_in_use_stays_beside_its_stamped_self(checkout: Checkout, clien
     first = client.images.get(checkout.tag)
     if keeps_manifests(client):
         # Such an engine is newer than those that need it.
-        with pytest.raises(click.ClickException, match="the engine does not take its new times"):
+        with pytest.raises(click.ClickException, match="the engine does not take its new config"):
             stamp(client, first, EPOCH + 60)
         return
     container = client.containers.create(first.id, ["x"])

@@ -13,7 +13,7 @@ from lyftlearn_entrypoint.cli.image.attach import fallback_tag
 from lyftlearn_entrypoint.cli.image.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
 from tests.images.ecr_world import COMMIT, DOWN, Make, Push, World, error, times
 from tests.integration.job import operator
-from tests.unit.soci_made import GZIP, layers, layout
+from tests.unit.soci_made import GZIP, attested, layers, layout
 
 pytest_plugins = ["tests.images.push_fixture"]
 # Only for the programs: none of these tests starts a container.
@@ -187,6 +187,22 @@ def test_a_registry_that_fails_now_and_then(soci: Run, source: str, world: World
     # The second time from the registry, where it has an index already: the same comes of it.
     again = soci(f"registry:{repository}:1.2.3-soci", "--to", repository)
     assert (again.returncode, again.stdout) == (0, done.stdout), again.stderr
+
+
+@pytest.mark.parametrize("kind", ["v1", "v2", "both"])
+def test_what_buildkit_attests_goes_with_its_image(kind: str, soci: Run, world: World, repository: str, tmp_path: Path) -> None:
+    _, entry = layout(tmp_path / "in", layers()[:2])
+    attestation = attested(tmp_path / "in", {**entry, "platform": {"architecture": "arm64", "os": "linux"}})
+    done = soci(f"oci:{tmp_path / 'in'}", "--to", repository, "--index", kind, "--tag", "a")
+    assert done.returncode == 0, done.stderr
+    other = f"{repository}-copy"
+    done = soci(f"registry:{repository}:a", "--to", other, "--index", kind, "--tag", "a", "--create-repository")
+    assert done.returncode == 0, done.stderr
+    for place in (repository, other):
+        assert attestation in stored(world, place, "a")["manifests"]
+        manifest = stored(world, place, attestation["digest"])
+        for each in [manifest["config"], *manifest["layers"]]:
+            assert digest_of(blob(world, place, each["digest"])) == each["digest"]
 
 
 def test_into_another_repository(soci: Run, source: str, world: World, repository: str) -> None:

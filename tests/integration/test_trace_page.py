@@ -55,6 +55,7 @@ def test_the_page(tmp_path: Path, need: Callable[[object, str], None]) -> None:
         assert any("critical" in text for text in chromium.texts("dl"))
         assert chromium.texts("#log .error") == ["399.0 ms error: no answer"]
         assert not chromium.complaints()
+        assert chromium.run("return document.querySelector('[http-equiv]').content").startswith("default-src 'none';")
         assert not [asked for asked in chromium.requests() if asked.startswith(("http", "ws"))]
 
 

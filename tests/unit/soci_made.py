@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lyftlearn_entrypoint.cli.image.registry import OCI_INDEX, OCI_MANIFEST
 from lyftlearn_entrypoint.cli.soci import flat, ztoc
 from lyftlearn_entrypoint.cli.soci.blobs import Blobs
 from lyftlearn_entrypoint.cli.soci.inflate import WINDOW, _Stream, library
@@ -125,6 +126,28 @@ def layout(
     (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [{**entry, **name}]}))
     (root / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     return made, entry
+
+
+def attested(root: Path, entry: dict[str, Any], *more: dict[str, Any]) -> dict[str, Any]:
+    """Name in the layout an index of the image, what BuildKit attests of it, and more entries; the attestation's entry.
+
+    Source: moby/buildkit, docs/attestations/attestation-storage.md.
+    """
+    made, kind = Blobs(root), "application/vnd.in-toto+json"
+    statement = {"mediaType": kind, **made.put(b'{"_type":"https://in-toto.io/Statement/v0.1"}')}
+    config = {"mediaType": "application/vnd.oci.image.config.v1+json", **made.put(b'{"architecture":"unknown","os":"unknown"}')}
+    manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [statement]}
+    told = {"vnd.docker.reference.digest": entry["digest"], "vnd.docker.reference.type": "attestation-manifest"}
+    attestation = {
+        "mediaType": OCI_MANIFEST,
+        **made.put(json.dumps(manifest).encode()),
+        "annotations": told,
+        "platform": {"architecture": "unknown", "os": "unknown"},
+    }
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry, attestation, *more]}
+    root_entry = {"mediaType": OCI_INDEX, **made.put(json.dumps(index).encode())}
+    (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [root_entry]}))
+    return attestation
 
 
 def layer(directory: Path, blob: bytes, algorithm: int = flat.GZIP) -> ztoc.Layer:

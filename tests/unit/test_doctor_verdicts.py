@@ -7,10 +7,11 @@ import pytest
 
 from lyftlearn_entrypoint.cli.checks.command import text
 from lyftlearn_entrypoint.cli.checks.model import FAILED, OK, SKIPPED, WARNED, WARNING, Check, Finding, Trying, worst
-from lyftlearn_entrypoint.cli.checks.place import CAPABILITIES, names
+from lyftlearn_entrypoint.cli.checks.place import names
 from lyftlearn_entrypoint.cli.checks.run import run_all
 from lyftlearn_entrypoint.cli.findings import table
 from lyftlearn_entrypoint.errors import Missing, StartError
+from lyftlearn_entrypoint.snapshot.process import CAPABILITIES
 
 
 def finding(code: str, verdict: str) -> Finding:
@@ -104,5 +105,5 @@ def test_capabilities_by_their_bits() -> None:
         "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT",
         "MKNOD", "AUDIT_WRITE", "SETFCAP",
     ]  # fmt: skip
-    assert names(1 << 60) == ["60"]
+    assert names(1 << 60) == ["BIT 60"]
     assert len(CAPABILITIES) == len(set(CAPABILITIES)) == 41

@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from lyftlearn_entrypoint.cli.footprint import budget as footprint_budget
 from lyftlearn_entrypoint.cli.footprint import run as footprint_run
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
 from lyftlearn_entrypoint.cli.image.footprint import footprint
@@ -29,6 +30,19 @@ def test_what_is_held_out_is_judged_by_a_start_that_the_hot_list_is_made_from() 
     judged = {start.name: starts[start.held] for start in starts.values() if start.held}
     assert set(judged) == {"forest", "cluster", "boost", "parquet", "notebook", "served"}
     assert all(not start.held for start in judged.values())
+
+
+def test_a_check_runs_what_it_can_judge() -> None:
+    """What is held out has a budget in compressed bytes alone, and only where its kind has a promise of them."""
+    starts = footprint_starts.of(["base"])
+    made_from = [start for start in starts if not start.held]
+    promised = {"sklearn": {"gzip": 1}, "jupyterlab": {"over_python": 1}}
+    assert footprint_budget.judged(starts, promised, False) == made_from
+    assert footprint_budget.judged(starts, {}, True) == made_from
+    found = footprint_budget.judged(starts, promised, True)
+    assert [start.name for start in found if start.held] == ["forest", "cluster", "boost", "parquet", "notebook"]
+    committed = json.loads((Path(__file__).parents[2] / "images/base/footprint.json").read_text())
+    assert footprint_budget.judged(starts, committed, True) == starts
 
 
 IMAGES = {"base": ["base"], "distributed": ["distributed", "base"], "dl": ["dl", "base"]}

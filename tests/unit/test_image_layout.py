@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST
 from lyftlearn_entrypoint.cli.image.layers import Layer, Saved
-from lyftlearn_entrypoint.cli.image.layout import LEAST, Archive, hot_of
+from lyftlearn_entrypoint.cli.image.layout import Archive, hot_of
 from lyftlearn_entrypoint.cli.image.reproduce import index
 from lyftlearn_entrypoint.cli.image.same import compared
 from tests.unit import saved_image
 
 ROOT = Path(__file__).parents[2]
-BULK = random.Random(7).randbytes(LEAST)
+BULK = random.Random(7).randbytes(SMALLEST)
 
 
 def test_a_hot_list_is_of_paths_for_the_machine(tmp_path: Path) -> None:

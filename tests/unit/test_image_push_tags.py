@@ -64,6 +64,13 @@ def test_an_attachment_names_its_type_or_not(tmp_path: Any) -> None:
         image_attach.read(f"{tmp_path}/empty")
 
 
+def test_the_type_of_an_attachment_in_this_directory(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "c.txt").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert image_attach.read("./c.txt").media_type == "text/plain"
+    assert image_attach.read(".//c.txt:application/x-own").media_type == "application/x-own"
+
+
 def test_fallback_tag_as_in_the_specifications_table() -> None:
     assert image_attach.fallback_tag("sha256:" + "a" * 64) == "sha256-" + "a" * 64
     assert image_attach.fallback_tag("sha512:" + "a" * 128) == "sha512-" + "a" * 64

@@ -241,11 +241,12 @@ def test_json(files: Files) -> None:
         ("[" * 100_000, 65, "it is not JSON"),
         ({"form": "other"}, 65, "is no snapshot of the form lyftlearn-snapshot/1"),
         ([], 65, "is no snapshot"),
-        ({"form": "lyftlearn-snapshot/1"}, 65, "is no whole snapshot"),
+        ({"form": "lyftlearn-snapshot/1"}, 65, "is no whole snapshot: it lacks version, "),
+        ({name: value for name, value in DOCUMENT.items() if name != "key"}, 65, "is no whole snapshot: it lacks key."),
         ({**DOCUMENT, "facts": {"feelings": {}}}, 65, "parts that this version does not know: feelings"),
         ({**DOCUMENT, "facts": {"variables": []}}, 65, "a part of it has another form"),
         ({**DOCUMENT, "facts": {"files": {"/x": {"uid": 0}}}}, 65, "a part of it has another form"),
-        ({**DOCUMENT, "facts": []}, 65, "is no whole snapshot"),
+        ({**DOCUMENT, "facts": []}, 65, "is no whole snapshot: it lacks facts."),
         ({**DOCUMENT, "incomplete": 7}, 65, "a part of it has another form"),
         ({**DOCUMENT, "key": "fedcba9876543210"}, 78, "different keys (pod under 0123456789abcdef, job under fedcba9876543210)"),
         ({**DOCUMENT, "key": None}, 78, "job: taken without a key"),
@@ -262,6 +263,13 @@ def test_refused(files: Files, document: Any, code: int, says: str) -> None:
 def test_a_snapshot_that_is_not_there(files: Files) -> None:
     assert files.parity("pod", "gone").exit_code == 66
     assert files.parity("pod").exit_code == 2
+
+
+def test_a_page_that_cannot_be_written(files: Files) -> None:
+    files.write("job", altered())
+    done = files.parity("--html", str(files.root / "gone/page.html"), "pod", "job")
+    assert done.exit_code == 78
+    assert "gone/page.html cannot be written: No such file or directory. Name another file with --html" in done.output
 
 
 def test_nothing_in_a_snapshot_moves_the_terminal(files: Files) -> None:

@@ -74,9 +74,9 @@ def test_what_is_no_package(name: str) -> None:
 
 
 def test_bits_become_names() -> None:
-    assert process._names(0) == []
-    assert process._names(1 << 21 | 1) == ["chown", "sys_admin"]
-    assert process._names(1 << 60) == ["bit 60"]
+    assert process.capability_names(0) == []
+    assert process.capability_names(1 << 21 | 1) == ["chown", "sys_admin"]
+    assert process.capability_names(1 << 60) == ["bit 60"]
     assert process._signals(1 << 12 | 1) == ["SIGHUP", "SIGPIPE"]
 
 

@@ -46,6 +46,13 @@ def test_one_of_several_images_is_named(tmp_path: Path) -> None:
         layout.open_layout(f"{tmp_path}:c", tmp_path)
 
 
+@pytest.mark.parametrize("given", ["./in", "in/", "../{}/in", ".//in:a", "in/:a"])
+def test_a_path_in_any_form(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, entry = made_layout(tmp_path / "in", [(GZIP, gzip.compress(PARTS[0]))])
+    monkeypatch.chdir(tmp_path)
+    assert layout.open_layout(given.format(tmp_path.name), tmp_path / "unused").root.digest == entry["digest"]
+
+
 def test_what_is_no_layout(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="no OCI layout"):
         layout.open_layout(str(tmp_path / "nothing"), tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import socket
 from typing import TYPE_CHECKING
@@ -90,6 +92,4 @@ def datagram(address: str, port: int, payload: bytes) -> str:
             number = out.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         except OSError as error:
             return (error.strerror or "error").lower()
-    import os
-
-    return "refused: nobody listens on that port" if number == 111 else os.strerror(number).lower() if number else ""
+    return "refused: nobody listens on that port" if number == errno.ECONNREFUSED else os.strerror(number).lower() if number else ""

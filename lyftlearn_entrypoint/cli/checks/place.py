@@ -11,18 +11,11 @@ from lyftlearn_entrypoint.context import ENDPOINT, STUDIO, TRAINING, TRANSFORM
 from lyftlearn_entrypoint.errors import StartError
 from lyftlearn_entrypoint.files import Files
 from lyftlearn_entrypoint.settings import PLATFORM_JSON
+from lyftlearn_entrypoint.snapshot.process import CAPABILITIES, capability_names
 
 if TYPE_CHECKING:
     from lyftlearn_entrypoint.cli.checks.world import World
 
-# linux/capability.h, in the order of their bits.
-CAPABILITIES = (
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE",
-    "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME",
-    "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG",
-    "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF", "CHECKPOINT_RESTORE",
-)  # fmt: skip
 NEEDED = ("SETUID", "SETGID")
 HANDING_OVER = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
 
@@ -133,8 +126,8 @@ def capabilities(check: Check, world: World) -> list[Finding]:
 
 
 def names(bits: int) -> list[str]:
-    """The capabilities of a mask; one that is newer than this list as its number."""
-    return [CAPABILITIES[bit] if bit < len(CAPABILITIES) else str(bit) for bit in range(64) if bits >> bit & 1]
+    """The capabilities of a mask, as Kubernetes and Docker write them."""
+    return [name.upper() for name in capability_names(bits)]
 
 
 def command(check: Check, world: World, trying: Trying) -> list[Finding]:

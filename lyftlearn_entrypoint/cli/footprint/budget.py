@@ -14,7 +14,9 @@ from lyftlearn_entrypoint.cli.footprint.spans import SPAN
 from lyftlearn_entrypoint.cli.image.size import megabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from lyftlearn_entrypoint.cli.footprint.starts import Start
 
 # What --update leaves for packages to grow, and what it rounds up to: 100 kB.
 _GROWTH = 1.05
@@ -46,6 +48,11 @@ def made(found: list[dict[str, Any]], before: Mapping[str, Any] | None = None) -
 def key(label: str) -> str:
     """The beginning of a layer's name that stays when a step is changed: what it does, and to what."""
     return " ".join(label.split(" ")[:2])
+
+
+def judged(starts: Iterable[Start], budget: Mapping[str, Any], compressed: bool) -> list[Start]:
+    """The starts that a check is of: those that are held out only where compressed bytes are measured, and their kind has a promise."""
+    return [start for start in starts if not start.held or (compressed and "gzip" in budget.get(start.held, {}))]
 
 
 def over(found: list[dict[str, Any]], budget: Mapping[str, Any]) -> list[str]:

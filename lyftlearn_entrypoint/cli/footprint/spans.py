@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SPAN = 4 << 20
+SPAN = 4 << 20  # unpacked
 SMALLEST = 10 << 20  # compressed
 PAGE = 4096
 

@@ -45,7 +45,8 @@ class Attachment:
 def read(given: str) -> Attachment:
     """What --attach FILE[:TYPE] names; without TYPE it is told from the content or the name. Raises Missing (66) or BadSettings (78)."""
     name, colon, media_type = given.rpartition(":")
-    path = Path(name) if colon and "/" in media_type and not Path(given).exists() else Path(given)
+    typed = bool(colon) and "/" in media_type and not Path(given).exists()
+    path = Path(name if typed else given)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -53,7 +54,7 @@ def read(given: str) -> Attachment:
     if not 0 < len(content) <= _LIMIT:
         # ECR takes no blob without bytes.
         raise BadSettings(f"--attach {path}: it has {len(content)} bytes; 1 to {_LIMIT} can be attached")
-    return Attachment(path.name, media_type if str(path) != given else type_of(path.name, content), content)
+    return Attachment(path.name, media_type if typed else type_of(path.name, content), content)
 
 
 def type_of(name: str, content: bytes) -> str:

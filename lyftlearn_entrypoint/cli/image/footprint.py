@@ -46,7 +46,7 @@ def measure(client: Any, made: Any, image: Image, starts: list[Start]) -> list[M
 @click.argument("name")
 @CHECKOUT
 @TAG
-@click.option("--start", "names", multiple=True, help="A start of the table, repeatable; default all that the image has.")
+@click.option("--start", "names", multiple=True, help="A start, repeatable; default all of the image; with --check, all it can judge.")
 @click.option("--compressed", is_flag=True, help="Also compressed bytes (gzip); takes half a minute for each GB.")
 @click.option("--top", default=5, show_default=True, help="How many packages to show for each start.")
 @click.option("--files", type=click.Path(file_okay=False, path_type=Path), help="Write START.txt there: what it touched, in order.")
@@ -82,6 +82,9 @@ def footprint(
         raise click.UsageError(str(error)) from None
     if command:
         starts = [*starts, footprint_starts.Start("command", " ".join(command), command)]
+    limits = json.loads(budget.read_text()) if budget.is_file() else {}
+    if check and not names:
+        starts = footprint_budget.judged(starts, limits, compressed)
     client = image_docker.connect()
     made = find(client, tag or tag_of(name))
     began = time.monotonic()
@@ -96,7 +99,7 @@ def footprint(
     found = [footprint_report.facts(each, owned, None if each.name == BARE else bare) for each in measured]
     if files:
         write(files, measured)
-    over = footprint_budget.over(found, json.loads(budget.read_text())) if budget.is_file() and not update else []
+    over = [] if update else footprint_budget.over(found, limits)
     if as_json:
         click.echo(json.dumps({"image": made.id, "starts": found, "over_budget": over}, indent=2))
     else:
@@ -106,9 +109,8 @@ def footprint(
     for line in over:
         click.echo(f"lyftlearn image: {line}", err=True)
     if update:
-        before = json.loads(budget.read_text()) if budget.is_file() else {}
-        made_now = footprint_budget.made([each for each in found if each["start"] != "command"], before)
-        budget.write_text(json.dumps({**before, **made_now}, indent=2) + "\n")
+        made_now = footprint_budget.made([each for each in found if each["start"] != "command"], limits)
+        budget.write_text(json.dumps({**limits, **made_now}, indent=2) + "\n")
     if check and over:
         sys.exit(1)
 

@@ -12,6 +12,7 @@ import hashlib
 import inspect
 import json
 import os
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -19,17 +20,19 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from lyftlearn_entrypoint.cli.footprint import spans
+from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST
+from lyftlearn_entrypoint.cli.image import layers
 from lyftlearn_entrypoint.cli.image.common import keeps_manifests
 from lyftlearn_entrypoint.cli.image.layers import Saved, Unreadable
-from lyftlearn_entrypoint.cli.image.stamp import archive, config_of
+from lyftlearn_entrypoint.cli.image.registry import canonical
+from lyftlearn_entrypoint.cli.image.stamp import archive, config_of, load
 from lyftlearn_entrypoint.cli.layout import order, tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOT = "hot.txt"
-# A layer that is smaller, unpacked, is smaller still when compressed, and is pulled whole (SOCI's --min-layer-size).
-LEAST = 10 << 20
 # The list is traced on amd64; what is compiled is named after the machine.
 _TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _BLOCK = 512
@@ -57,13 +60,14 @@ def lay(client: Any, image: Any, tags: list[str], hot: list[str], fresh: bool = 
     if keeps_manifests(client):
         click.echo(f"{tags[0]}: the engine keeps images in containerd's store: its layers stay in the engine's own order", err=True)
         return image
-    config = json.loads(config_of(client, image))
-    known = _known(config["rootfs"]["diff_ids"], hot)
+    known = _known(image.attrs["RootFS"]["Layers"], hot)
     made = None
     with contextlib.suppress(OSError, ValueError, click.ClickException):  # a cache that is gone, or layers that the engine has no more
         if not fresh:
-            config["rootfs"]["diff_ids"] = json.loads(known.read_text())
-            made = _load(client, tags, config)
+            diff_ids = json.loads(known.read_text())
+            config = json.loads(config_of(client, image))  # may take a whole `docker save`
+            config["rootfs"]["diff_ids"] = diff_ids
+            made = load(client, canonical(config), tags, len(diff_ids))
     if made is None:
         made = _anew(client, image, tags, hot)
         with contextlib.suppress(OSError):
@@ -85,19 +89,11 @@ def _removed(client: Any, image: Any) -> None:
 def _known(diff_ids: list[str], hot: list[str]) -> Path:
     """Where it is kept which layers these become. By what they are made from, and by the code that makes them."""
     made = hashlib.sha256()
-    for text in (*diff_ids, *hot, *(inspect.getsource(module) for module in (order, tape))):
+    code = (order, tape, layers, spans, sys.modules[__name__])
+    for text in (*diff_ids, *hot, *(inspect.getsource(module) for module in code)):
         made.update(text.encode(errors="surrogateescape") + b"\n")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "lyftlearn" / "layouts" / f"{made.hexdigest()}.json"
-
-
-def _load(client: Any, tags: list[str], config: dict[str, Any]) -> Any:
-    """The image with that config, of layers that the engine has. Raises click.ClickException where it has them not."""
-    raw = _written(config)
-    digest = hashlib.sha256(raw).hexdigest()
-    keys = [f"{number}.tar" for number in range(len(config["rootfs"]["diff_ids"]))]
-    _answered(client.api.load_image(archive(raw, digest, tags, keys)), tags[0])
-    return client.images.get(f"sha256:{digest}")
 
 
 def _anew(client: Any, image: Any, tags: list[str], hot: list[str]) -> Any:
@@ -122,10 +118,6 @@ def _answered(answers: Any, tag: str) -> None:
             raise click.ClickException(f"{tag} is built, but the engine does not take its layout: {answer['error']}")
 
 
-def _written(config: dict[str, Any]) -> bytes:
-    return json.dumps(config, separators=(",", ":"), ensure_ascii=False).encode()
-
-
 class Archive:
     """What `docker load` reads of an image whose layers are laid out anew while it is read. `digest` is its config's, once it was."""
 
@@ -141,7 +133,8 @@ class Archive:
         for layer in self._saved.layers:
             tar = self._tars[layer.key]
             size = tar.seek(0, os.SEEK_END)
-            entries = tape.entries(tar) if size >= LEAST else []
+            # A layer that is smaller, unpacked, is smaller still when compressed, and is pulled whole.
+            entries = tape.entries(tar) if size >= SMALLEST else []
             made = order.ordered(entries, self._hot)
             if made == entries and same:  # the engine has it, and all below it: it reads no bytes
                 digests.append(layer.diff_id)
@@ -155,7 +148,7 @@ class Archive:
             yield bytes(-size % _BLOCK)
             digests.append(f"sha256:{hashed.hexdigest()}")
         config = {**self._saved.config, "rootfs": {**self._saved.config["rootfs"], "diff_ids": digests}}
-        raw = _written(config)
+        raw = canonical(config)
         self.digest = hashlib.sha256(raw).hexdigest()
         yield archive(raw, self.digest, self._tags, [f"{layer.number}.tar" for layer in self._saved.layers])
 

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from lyftlearn_entrypoint.cli.image import tags as image_tags
-from lyftlearn_entrypoint.cli.image.push import open_repository, say
+from lyftlearn_entrypoint.cli.image.push import open_repository, say, say_tags
 from lyftlearn_entrypoint.cli.image.registry import DOCKER_LIST, DOCKER_MANIFEST, INDICES, OCI_INDEX, Manifest, Registry, canonical
-from lyftlearn_entrypoint.cli.soci.convert import is_image
+from lyftlearn_entrypoint.cli.soci.convert import is_image, machine
 from lyftlearn_entrypoint.errors import BadDocument, Missing
 
 # An image's entry in an index, and its labels.
@@ -66,12 +66,6 @@ def index(members: list[Member]) -> Manifest:
     return Manifest(kind, canonical({"schemaVersion": 2, "mediaType": kind, "manifests": entries}))
 
 
-def machine(entry: dict[str, Any]) -> str:
-    """OS/ARCHITECTURE[/VARIANT] of an entry, as `docker build --platform` has it."""
-    platform = entry["platform"]
-    return "/".join(platform[key] for key in ("os", "architecture", "variant") if key in platform)
-
-
 @click.command()
 @click.option("--to", required=True, metavar="[HOST/]REPOSITORY", help="The repository that has them; the host is what ECR's API names.")
 @click.option("--tag", "tags", multiple=True, help="As for push. Default: {version} and {revision}.")
@@ -114,8 +108,7 @@ def merge(
     put = image_tags.settle(registry, manifest, there)
     for entry, _ in members:
         say(f"{machine(entry)}: {entry['digest']}")
-    for tag, how in put.items():
-        say(f"tag {tag}: {'now this image' if how == 'put' else 'already this image'}")
+    say_tags(put)
     reference = f"{registry.where.name}@{manifest.digest}"
     images = [{"machine": machine(entry), "digest": entry["digest"]} for entry, _ in members]
     document = {"reference": reference, "digest": manifest.digest, "media_type": manifest.media_type, "tags": put, "images": images}

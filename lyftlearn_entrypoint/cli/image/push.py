@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,10 +24,19 @@ from lyftlearn_entrypoint.cli.image.registry import DOCKER_MANIFEST, Manifest, R
 from lyftlearn_entrypoint.cli.image.size import megabytes
 from lyftlearn_entrypoint.errors import BadDocument, BadSettings
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 def say(line: str) -> None:
     """A line for people: on stderr, since stdout has the digest alone."""
     click.echo(line, err=True)
+
+
+def say_tags(put: Mapping[str, str]) -> None:
+    """What became of each tag, as `tags.settle` tells it."""
+    for tag, how in put.items():
+        say(f"tag {tag}: {'now this image' if how == 'put' else 'already this image'}")
 
 
 def open_repository(to: str, create: bool, trust_host: bool) -> tuple[Registry, image_ecr.Tokens]:
@@ -158,8 +167,7 @@ def push(
         manifest = verify(registry, pushed.digest, image)
     found = facts(registry, image, manifest, pushed)
     found["tags"] = image_tags.settle(registry, manifest, there, [first])
-    for tag, how in found["tags"].items():
-        say(f"tag {tag}: {'now this image' if how == 'put' else 'already this image'}")
+    say_tags(found["tags"])
     number = len(found["layers"])
     stored = f": {megabytes(found['bytes'])} in {number} layer{'s' * (number != 1)}, {megabytes(found['uploaded_bytes'])} of it new"
     say(f"the registry has {manifest.digest}" + (stored if found["layers"] else ""))

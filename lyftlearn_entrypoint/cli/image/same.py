@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,11 +28,11 @@ def compared(first: list[tuple[Layer, Index]], second: list[tuple[Layer, Index]]
         yield Difference("layers", f"{len(first)} -> {len(second)}")
 
 
-def read(image: Any) -> list[tuple[Layer, Index]]:
-    """Each layer of an image of the engine, lowest first, with what is in it. Raises layers.Unreadable."""
+def read(image: Any) -> tuple[dict[str, Any], list[tuple[Layer, Index]]]:
+    """An image of the engine: its config, and each layer, lowest first, with what is in it. Raises layers.Unreadable."""
     saved = Saved(image.save())
     found = index(saved)
-    return [(layer, found[layer.diff_id]) for layer in saved.layers]
+    return saved.config, [(layer, found[layer.diff_id]) for layer in saved.layers]
 
 
 @click.command()
@@ -45,15 +44,13 @@ def same(first: str, second: str, top: int) -> None:
 
     The order of the files in a layer is no difference; exit code 1 where anything else differs, in the config too.
     """
-    from lyftlearn_entrypoint.cli.image.stamp import config_of
-
     client = image_docker.connect()
     images = [find(client, name) for name in (first, second)]
     try:
-        ours, theirs = (read(image) for image in images)
+        (config, ours), (other_config, theirs) = (read(image) for image in images)
     except Unreadable as error:
         raise click.ClickException(str(error)) from None
-    found = [*compared(ours, theirs), *compare_config(*(json.loads(config_of(client, image)) for image in images))]
+    found = [*compared(ours, theirs), *compare_config(config, other_config)]
     for difference in found[:top]:
         click.echo(f"{difference.where}: {difference.what}")
     if len(found) > top:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN
 from lyftlearn_entrypoint.cli.image import docker as image_docker
 from lyftlearn_entrypoint.cli.image import tags as image_tags
 from lyftlearn_entrypoint.cli.image.common import find, tag_of
-from lyftlearn_entrypoint.cli.image.push import open_repository, say
+from lyftlearn_entrypoint.cli.image.push import open_repository, say, say_tags
 from lyftlearn_entrypoint.cli.image.size import megabytes
 from lyftlearn_entrypoint.cli.soci import engine, layout, make, parallel, push, report, ztoc
 from lyftlearn_entrypoint.cli.soci.blobs import Blobs
@@ -82,8 +83,7 @@ def publish(registry: Registry, source: Source, made: Made, blobs: Blobs, tags: 
     sent = push.send(registry, source, made, blobs)
     listed_by = push.store(registry, source, made)
     put = image_tags.settle(registry, root, there)
-    for tag, how in put.items():
-        say(f"tag {tag}: {'now this image' if how == 'put' else 'already this image'}")
+    say_tags(put)
     for digest, who in listed_by.items():
         say(f"beside the image: {digest}, listed by {'the registry' if who == 'registry' else 'the tag ' + who}")
     say(f"the registry has {root.digest}: {megabytes(sent)} of it new")
@@ -98,8 +98,8 @@ def publish(registry: Registry, source: Source, made: Made, blobs: Blobs, tags: 
 @click.option("--move", multiple=True, help="As for push.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write an OCI layout: a directory, or a tar (.tar).")
 @click.option("--index", "kind", type=click.Choice(["v1", "v2", "both"]), default="v2", show_default=True, help="Which form of index.")
-@click.option("--span-size", type=click.IntRange(1), default=ztoc.SPAN, show_default=True, help="Bytes that are fetched at once.")
-@click.option("--min-layer-size", type=click.IntRange(0), default=ztoc.SMALLEST, show_default=True, help="Smaller layers are pulled whole.")
+@click.option("--span-size", type=click.IntRange(1), default=SPAN, show_default=True, help="Bytes that are fetched at once.")
+@click.option("--min-layer-size", type=click.IntRange(0), default=SMALLEST, show_default=True, help="Smaller layers are pulled whole.")
 @click.option("--build-tool", default=ztoc.TOOL, show_default=True, help="What the index says it was made by.")
 @click.option("--jobs", type=click.IntRange(1), help="Layers worked on at a time; default as many as there are processors.")
 @click.option("--create-repository", is_flag=True, help="As for push.")
@@ -193,8 +193,9 @@ def write(output: Path, source: Source, made: Made, blobs: Blobs) -> None:
             blobs.link(source.path(blob, lambda _: None), blob["digest"])
     roots = [made.whole or source.root]
     for image in made.images:
-        if image.v1:
+        if image.v1 or not made.whole:
             blobs.put(image.manifest.content)
+        if image.v1:
             roots.append(image.v1)
     if not made.whole:
         blobs.put(source.root.content)

@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from lyftlearn_entrypoint.cli.image.layers import Saved
+from lyftlearn_entrypoint.cli.image.registry import canonical
 
 
 def stamp(client: Any, image: Any, epoch: int) -> Any:
@@ -29,13 +30,7 @@ def stamp(client: Any, image: Any, epoch: int) -> Any:
 
     if image.attrs["Created"] == moment(epoch):
         return image  # BuildKit took the time; what it says of the steps of the image below was there before
-    config = stamped(config_of(client, image), epoch)
-    digest = hashlib.sha256(config).hexdigest()
-    keys = [f"{number}.tar" for number in range(len(image.attrs["RootFS"]["Layers"]))]
-    for answer in client.api.load_image(archive(config, digest, image.tags, keys)):
-        if "error" in answer:
-            raise click.ClickException(f"{image.tags[0]} is built, but the engine does not take its new times: {answer['error']}")
-    made = client.images.get(f"sha256:{digest}")
+    made = load(client, stamped(config_of(client, image), epoch), image.tags, len(image.attrs["RootFS"]["Layers"]))
     try:
         client.api.remove_image(image.id)
     except docker.errors.APIError:
@@ -50,7 +45,7 @@ def stamped(config: bytes, epoch: int) -> bytes:
     for step in document.get("history", []):
         if "created" in step and _later(step["created"], epoch):
             step["created"] = moment(epoch)
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return canonical(document)
 
 
 def moment(epoch: int) -> str:
@@ -83,6 +78,16 @@ def config_of(client: Any, image: Any) -> bytes:
     for _ in saved.blobs():
         pass
     return saved.raw_config
+
+
+def load(client: Any, config: bytes, tags: list[str], layers: int) -> Any:
+    """The image with that config, of that many layers, which the engine has. Raises click.ClickException where it does not take it."""
+    digest = hashlib.sha256(config).hexdigest()
+    keys = [f"{number}.tar" for number in range(layers)]
+    for answer in client.api.load_image(archive(config, digest, tags, keys)):
+        if "error" in answer:
+            raise click.ClickException(f"{tags[0]} is built, but the engine does not take its new config: {answer['error']}")
+    return client.images.get(f"sha256:{digest}")
 
 
 def archive(config: bytes, digest: str, tags: list[str], keys: list[str]) -> bytes:

@@ -13,6 +13,7 @@ from lyftlearn_entrypoint.cli.parity.compare import compare
 from lyftlearn_entrypoint.cli.parity.contract import DEFAULT, load
 from lyftlearn_entrypoint.cli.parity.facts import Snapshot, read
 from lyftlearn_entrypoint.cli.parity.table import table
+from lyftlearn_entrypoint.errors import BadSettings
 
 _FILE = click.Path(path_type=Path)
 
@@ -50,7 +51,10 @@ def parity(
         raise click.UsageError("two snapshots at least: lyftlearn parity POD.json JOB.json")
     comparison = compare(labelled([read(path) for path in snapshots]), explanations, image, names_only)
     if html:
-        html.write_text(page.render(comparison, strict), encoding="utf-8")
+        try:
+            html.write_text(page.render(comparison, strict), encoding="utf-8")
+        except OSError as error:
+            raise BadSettings(f"{html} cannot be written: {error.strerror}", "Name another file with --html") from None
     if as_json:
         click.echo(json.dumps({**comparison.facts(), "good": comparison.good(strict)}, indent=2))
     else:

@@ -89,8 +89,9 @@ def made(document: Any, label: str, place: str) -> Snapshot:
     if not isinstance(document, dict) or document.get("form") != FORM:
         raise BadDocument(f"{place} is no snapshot of the form {FORM}", "Take it again with this version of `lyftlearn snapshot`")
     wanted = schema.load()["required"]
-    if lacking := [name for name in wanted if name not in document] or not isinstance(document["facts"], dict):
-        raise BadDocument(f"{place} is no whole snapshot: it lacks {lacking}", "Take it again with `lyftlearn snapshot`")
+    lacking = [name for name in wanted if name not in document or (name == "facts" and not isinstance(document[name], dict))]
+    if lacking:
+        raise BadDocument(f"{place} is no whole snapshot: it lacks {', '.join(lacking)}", "Take it again with `lyftlearn snapshot`")
     unknown = [part for part in document["facts"] if part not in _OF_PART]
     if unknown:
         raise BadDocument(f"{place} has parts that this version does not know: {', '.join(unknown)}", "Compare with the newer version")

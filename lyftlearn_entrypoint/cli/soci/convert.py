@@ -40,6 +40,12 @@ def platform(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
+def machine(entry: Mapping[str, Any]) -> str:
+    """OS/ARCHITECTURE[/VARIANT] of an index's entry, as `docker build --platform` has it."""
+    found = entry["platform"]
+    return "/".join(found[key] for key in ("os", "architecture", "variant") if key in found)
+
+
 def is_index_of_soci(entry: Mapping[str, Any]) -> bool:
     """Whether an index's entry is a SOCI index, and no image."""
     return entry.get("artifactType") in TYPES.values()

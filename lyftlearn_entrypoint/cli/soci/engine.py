@@ -34,14 +34,14 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True)
-class Saved:
+class Unpacked:
     """What `docker save` gave: the config, and each layer's file, lowest first; the same file twice where a layer is."""
 
     config: bytes
     layers: list[Path]
 
 
-def unpack(chunks: Iterable[bytes], work: Path, tell: Callable[[int], object] = lambda _: None) -> Saved:
+def unpack(chunks: Iterable[bytes], work: Path, tell: Callable[[int], object] = lambda _: None) -> Unpacked:
     """Write the layers of an image out of `docker save` below `work`. `tell` gets the bytes read. Raises BadDocument (65)."""
     files: dict[str, Path] = {}
     links: dict[str, str] = {}
@@ -60,7 +60,7 @@ def unpack(chunks: Iterable[bytes], work: Path, tell: Callable[[int], object] = 
         for _ in coming:  # what pads the archive; a connection that is read to its end can be used again
             pass
         (image,) = json.loads(files["manifest.json"].read_bytes())
-        return Saved(files[image["Config"]].read_bytes(), [files[links.get(name, name)] for name in image["Layers"]])
+        return Unpacked(files[image["Config"]].read_bytes(), [files[links.get(name, name)] for name in image["Layers"]])
     except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError) as error:
         raise BadDocument(f"the Docker Engine's archive is not that of one image ({type(error).__name__}: {error})") from None
 
@@ -98,7 +98,7 @@ def _squeezed(target: IO[bytes]) -> gzip.GzipFile:
     return gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=target, mtime=0)
 
 
-def image(saved: Saved, layers: Sequence[dict[str, Any]], blobs: Blobs) -> Layout:
+def image(saved: Unpacked, layers: Sequence[dict[str, Any]], blobs: Blobs) -> Layout:
     """The image whose layers have been packed, lowest first."""
     config = {"mediaType": _CONFIG, **blobs.put(saved.config)}
     document = {"schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": config, "layers": list(layers)}

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lyftlearn_entrypoint.cli.image.registry import Manifest
 
 TYPES = {"v1": "application/vnd.amazon.soci.index.v1+json", "v2": "application/vnd.amazon.soci.index.v2+json"}
-PREFETCH = "application/vnd.amazon.soci.prefetch.v1+json"
 EMPTY = b"{}"
 EMPTY_DIGEST = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 _OF = "com.amazon.soci."

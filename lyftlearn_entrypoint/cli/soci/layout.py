@@ -56,8 +56,7 @@ class Layout:
 def open_layout(given: str, work: Path) -> Layout:
     """The image that PATH[:NAME] names; a tar is unpacked below `work`. Raises Missing (66) or BadDocument (65)."""
     path, colon, name = given.rpartition(":")
-    where = Path(path) if colon and not Path(given).exists() else Path(given)
-    name = name if str(where) != given else ""
+    where, name = (Path(path), name) if colon and not Path(given).exists() else (Path(given), "")
     if where.is_file():
         _unpack(where, work)
         directory = work

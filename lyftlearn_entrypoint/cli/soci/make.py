@@ -14,7 +14,7 @@ from lyftlearn_entrypoint.cli.soci.tape import Unsupported
 from lyftlearn_entrypoint.errors import BadDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from lyftlearn_entrypoint.cli.image.registry import Manifest
@@ -49,16 +49,20 @@ class Image:
     @property
     def machine(self) -> str:
         """OS/ARCHITECTURE[/VARIANT]."""
-        return "/".join(self.entry["platform"][key] for key in ("os", "architecture", "variant") if key in self.entry["platform"])
+        return convert.machine(self.entry)
 
 
 @dataclass
 class Made:
-    """What came of an image. `ztocs` by the layer's digest; `whole` is version 2's OCI index, None where only version 1 is made."""
+    """What came of an image. `ztocs` by the layer's digest; `whole` is version 2's OCI index, None where only version 1 is made.
+
+    `kept` are the manifests that the index names beside those of `images`, as they were: attestations. What one of them names comes first.
+    """
 
     images: list[Image]
     ztocs: dict[str, Indexed] = field(default_factory=dict)
     whole: Manifest | None = None
+    kept: list[Manifest] = field(default_factory=list)
 
 
 def images(source: Source, smallest: int) -> list[Image]:
@@ -133,7 +137,10 @@ def build(root: Path, layer: ztoc.Layer, span: int, tool: str) -> Indexed | str:
 
 
 def indices(source: Source, found: list[Image], made: dict[str, Indexed], blobs: Blobs, kinds: Iterable[str], span: int, tool: str) -> Made:
-    """The SOCI indices of the images, and for v2 the image that names them; all kept as blobs."""
+    """The SOCI indices of the images, for v2 the image that names them, and what else it names; all kept as blobs.
+
+    Raises BadDocument (65) where the source's index names what the source does not have.
+    """
     blobs.put(index.EMPTY)
     for image in found:
         layers = [(choice.layer, made[choice.layer["digest"]]) for choice in image.choices if choice.layer["digest"] in made]
@@ -145,11 +152,30 @@ def indices(source: Source, found: list[Image], made: dict[str, Indexed], blobs:
             image.v2 = index.build("v2", layers, image.manifest, span, tool)
             blobs.put(image.v2.content)
     if "v2" not in kinds:
-        return Made(found, made)
+        return _with_kept(source, Made(found, made), blobs)
     for image in found:
         image.converted = convert.annotated(image.manifest, image.v2)
         blobs.put(image.converted.content)
     pairs = {image.manifest.digest: (image.converted, image.v2) for image in found if image.converted}
     whole = convert.whole(source.root, found[0].entry, pairs)
     blobs.put(whole.content)
-    return Made(found, made, whole)
+    return _with_kept(source, Made(found, made, whole), blobs)
+
+
+def _with_kept(source: Source, made: Made, blobs: Blobs) -> Made:
+    root = made.whole or source.root
+    own = {each.digest for image in made.images for each in (image.manifest, image.v2, image.converted) if each}
+    made.kept = list(_beside(source, root, own)) if root.media_type in INDICES else []
+    for each in made.kept:
+        blobs.put(each.content)
+    return made
+
+
+def _beside(source: Source, root: Manifest, own: set[str]) -> Iterator[Manifest]:
+    """What an index names, those of these digests left out."""
+    for entry in root.document["manifests"]:
+        if entry["digest"] not in own:
+            found = manifests.of(entry.get("mediaType", ""), source.manifest(entry["digest"]).content)
+            if found.media_type in INDICES:
+                yield from _beside(source, found, own)
+            yield found

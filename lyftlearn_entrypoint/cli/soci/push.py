@@ -23,16 +23,24 @@ if TYPE_CHECKING:
 def needed(source: Source, made: Made, blobs: Blobs) -> Iterator[dict[str, Any]]:
     """Every blob that the manifests name, each once: configs, layers, zTOCs. Layers that no registry keeps (`urls`) are not among them."""
     seen = set()
+    for blob in _named(source, made, blobs):
+        if blob["digest"] not in seen and not blob.get("urls"):
+            seen.add(blob["digest"])
+            yield blob
+
+
+def _named(source: Source, made: Made, blobs: Blobs) -> Iterator[dict[str, Any]]:
     for image in made.images:
-        layers = [choice.layer for choice in image.choices if not choice.layer.get("urls")]
-        ztocs = [{"digest": each.digest, "size": each.size} for each in made.ztocs.values()]
         config = image.manifest.document["config"]
         if not blobs.has(config["digest"]):
             blobs.put(source.config(config["digest"]))
-        for blob in [*layers, config, *ztocs, {"digest": index.EMPTY_DIGEST, "size": len(index.EMPTY)}]:
-            if blob["digest"] not in seen:
-                seen.add(blob["digest"])
-                yield blob
+        yield from (choice.layer for choice in image.choices)
+        yield config
+    yield from ({"digest": each.digest, "size": each.size} for each in made.ztocs.values())
+    yield {"digest": index.EMPTY_DIGEST, "size": len(index.EMPTY)}
+    for manifest in made.kept:
+        if manifest.media_type not in INDICES:
+            yield from (manifest.document["config"], *manifest.document["layers"])
 
 
 def send(registry: Registry, source: Source, made: Made, blobs: Blobs) -> int:
@@ -62,6 +70,8 @@ def store(registry: Registry, source: Source, made: Made) -> dict[str, str]:
         for manifest in (image.v2, image.converted):
             if manifest:
                 registry.put_manifest(manifest.digest, manifest)
+    for manifest in made.kept:
+        registry.put_manifest(manifest.digest, manifest)
     if made.whole:
         registry.put_manifest(made.whole.digest, made.whole)
     elif source.root.media_type in INDICES:

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from lyftlearn_entrypoint.cli.footprint.spans import SPAN
 from lyftlearn_entrypoint.cli.soci import flat
 from lyftlearn_entrypoint.cli.soci.inflate import Inflate
 from lyftlearn_entrypoint.cli.soci.tape import Tape, entries
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from lyftlearn_entrypoint.cli.soci.tape import Entry
 
-SPAN = 4 << 20  # unpacked
-SMALLEST = 10 << 20  # compressed; a smaller layer is fetched whole, with the pull
 # What AWS's tool calls itself. It is in the bytes of a zTOC, and the same layer is to have the same zTOC whoever made it.
 TOOL = "AWS SOCI CLI v0.2"
 _CHUNK = 1 << 20

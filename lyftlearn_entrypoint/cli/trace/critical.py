@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from lyftlearn_entrypoint.cli.trace.bars import MAIN, Bar, Trace
 
 _NEAR = 0.5  # milliseconds: what ended that long after a waiting thread woke is still what woke it
-NOTHING = "(nothing timed)"
 
 
 @dataclass(frozen=True)
