@@ -18,6 +18,19 @@ EXECUTOR_PORT = 7079  # Spark's own default for executors' blocks on Kubernetes 
 # for `lyftlearn spark reap`.
 MARKER = "lyftlearn-driver"
 
+# The last lines of a notebook's spark-env.sh, which bin/spark-class reads before it becomes the JVM (bin/load-spark-env.sh). JupyterLab
+# ends a stuck kernel, and a dead one within 3 s, by SIGKILL to its process group (jupyter_client, LocalProvisioner.kill), and a JVM in that
+# group leaves its executors and their ConfigMap in the cluster. In a session of its own it sees that the kernel is gone, and cleans up.
+# Only where Python started it: Ctrl-C in a terminal has to reach spark-submit. And not where it leads a group already: there setsid(1)
+# forks, and whoever waits for it thinks that it ended.
+_OUTLIVE = b"""
+# From here on written by lyftlearn-entrypoint: docs/spark.md
+if [ "$1" = org.apache.spark.deploy.SparkSubmit ] && [ "${!#}" = pyspark-shell ] && command -v setsid >/dev/null &&
+    read -r _ _ _ _ lyftlearn_group _ </proc/$$/stat && [ "$lyftlearn_group" != $$ ]; then
+    exec setsid "$0" "$@"
+fi
+"""
+
 _QUIET = {"spark.ui.showConsoleProgress": "false"}  # progress bars are hundreds of lines in a job's log
 
 # One value for the driver and its executors, since Spark ships the driver's: keys that a program sets by itself, then those of each
@@ -192,6 +205,11 @@ def studio(
     for label, value in labels.items():
         found["spark.kubernetes.executor.label." + label] = value
     return found
+
+
+def outlive(own: bytes) -> bytes:
+    """spark-env.sh of a notebook with executors elsewhere: the user's own, then what lets its JVM end after its kernel."""
+    return own + _OUTLIVE
 
 
 def properties(settings: "dict[str, str]", own: bytes, own_from: str) -> bytes:

@@ -99,6 +99,7 @@ def carry(
     secret = _secret(environment, settings, place) if chosen == CLUSTER and settings["spark_secret"] else ""
     files = _merged({**found, **conf.authenticated(secret)} if secret else found, environment, place, real)
     if chosen == EKS:
+        files["spark-env.sh"] = conf.outlive(files.get("spark-env.sh", b""))
         files[conf.MARKER] = ("driver " + place.address + "\nowner " + place.labels.get("lyftlearn-owner", "") + "\n").encode()
     launch.volumes.append(Volume("spark", directory, files, 0o600 if secret else 0o644, memory=False))
     if launch.switch:

@@ -121,7 +121,10 @@ def test_an_api_server_that_restarts(world: World, idle: Kernel) -> None:
 
 
 def test_two_notebooks_and_a_kernel_that_is_killed(world: World, notebook: Kernel) -> None:
-    """Both work at once, each at its own ports; of the one whose kernel dies nothing is left in the cluster, and the other goes on."""
+    """Both work at once, each at its own ports; of the one whose kernel dies nothing is left in the cluster, and the other goes on.
+
+    It dies with its process group, as JupyterLab ends one that is stuck, or what a dead one left.
+    """
     second = world.lab.kernel()
     facts = (
         SESSION + "import json\nprint(json.dumps({'id': context.applicationId, 'sum': context.parallelize(range(10), 2).sum(), "
@@ -142,9 +145,11 @@ def test_two_notebooks_and_a_kernel_that_is_killed(world: World, notebook: Kerne
     assert len(ports) == 2
     assert ports[0] == 38000
     assert ports[1] <= 38016
-    task = second.begin("context.parallelize([1], 1).map(lambda n: __import__('time').sleep(600)).collect()")
+    begun = "/tmp/begun-" + second.id
+    task = second.begin(f"open('{begun}', 'w')\ncontext.parallelize([1], 1).map(lambda n: __import__('time').sleep(600)).collect()")
+    until(lambda: world.lab.exec("test", "-e", begun)[0] == 0, "the second notebook has much to do", PATIENCE)
     until(lambda: world.running(two["id"]), "the second notebook has an executor", PATIENCE)
-    world.lab.exec("kill", "-9", second.process)
+    assert world.lab.exec("kill", "-9", "--", "-" + second.process)[0] == 0
     print(f"a killed kernel's remains go in {until(lambda: not world.of(two['id']), 'pods and ConfigMaps go', 60):.1f} s")
     assert notebook.run("print(context.parallelize([4], 1).sum())").strip() == "4"
     task.cancel()

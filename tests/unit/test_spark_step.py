@@ -1,6 +1,8 @@
 """What a plan holds of Spark: where it works, with which settings, and whose settings win."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from lyftlearn_entrypoint.adapt.hosts import Hosts
 from lyftlearn_entrypoint.context import ENDPOINT, KUBERNETES, LOCAL, PROCESSING, STUDIO, TRAINING
 from lyftlearn_entrypoint.errors import BadSettings
 from lyftlearn_entrypoint.launch import Inputs, Launch
+from lyftlearn_entrypoint.spark import conf
 from lyftlearn_entrypoint.spark.place import Place
 from lyftlearn_entrypoint.spark.resources import Resources
 from lyftlearn_entrypoint.spark.sizing import GIB
@@ -260,12 +263,44 @@ def test_a_notebook_with_a_cluster(world: World) -> None:
     assert "spark.kubernetes.executor.podNamePrefix" not in found  # two sessions would make the same pods
     (kube,) = [volume for volume in launch.volumes if "config" in volume.files]
     assert not kube.directory.startswith(CONF)  # Spark sends that directory to the cluster
+    assert launch.volumes[-1].files["spark-env.sh"] == conf.outlive(b"")
     assert launch.env["KUBECONFIG"] == kube.directory + "/config"
     plugin = json.loads(kube.files["config"])["users"][0]["user"]["exec"]
     assert plugin["args"][-2:] == ["executors", "eu-west-1"]
     assert plugin["args"][-3].endswith("/lyftlearn_entrypoint/spark/token.py")
     assert launch.warnings == []
     assert not [name for name in launch.env if name.startswith("LYFTLEARN_SPARK")]
+
+
+def spark_class(directory: Path, own: bytes = b"") -> Path:
+    """What bin/spark-class does with spark-env.sh, and then the ids of what it becomes, what was set, and its words."""
+    (directory / "spark-env.sh").write_bytes(conf.outlive(own))
+    loaded = f'if [ -z "$LOADED" ]; then export LOADED=1; set -a; . {directory}/spark-env.sh; set +a; fi'
+    shown = (
+        'exec python3 -c "import os, sys; print(os.getpid(), os.getpgrp(), os.getsid(0), os.environ.get(\'GIVEN\'), *sys.argv[1:])" "$@"'
+    )
+    made = directory / "spark-class"
+    made.write_text(f"#!/bin/bash\n{loaded}\n{shown}\n")
+    made.chmod(0o755)
+    return made
+
+
+@pytest.mark.parametrize("own", [b"", b"GIVEN=theirs", b"GIVEN=theirs\n"])
+def test_a_notebooks_jvm_does_not_die_with_its_kernels_process_group(tmp_path: Path, own: bytes) -> None:
+    words = ["org.apache.spark.deploy.SparkSubmit", "--name", "a b", "pyspark-shell"]
+    with subprocess.Popen([spark_class(tmp_path, own), *words], stdout=subprocess.PIPE, text=True) as process:
+        said = process.communicate(timeout=60)[0].split()
+    assert said == [*[str(process.pid)] * 3, "theirs" if own else "None", *" ".join(words).split()]
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("last", "leads"), [("job.py", False), ("pyspark-shell", True)])
+def test_ctrl_c_in_a_terminal_reaches_spark_submit(tmp_path: Path, last: str, leads: bool) -> None:
+    """Or its caller has given it a session already: then setsid(1) would fork, and the caller think that it ended."""
+    words = ["org.apache.spark.deploy.SparkSubmit", last]
+    with subprocess.Popen([spark_class(tmp_path), *words], stdout=subprocess.PIPE, text=True, start_new_session=leads) as process:
+        said = process.communicate(timeout=60)[0].split()
+    assert said == [str(process.pid), *([str(process.pid)] * 2 if leads else [str(os.getpgrp()), str(os.getsid(0))]), "None", *words]
 
 
 @pytest.mark.parametrize(
