@@ -221,3 +221,17 @@ def properties(settings: "dict[str, str]", own: bytes, own_from: str) -> bytes:
     if own:
         lines += ["", "# " + own_from + ", which wins:"]
     return "\n".join(lines).encode() + b"\n" + own
+
+
+def forget(directory: str, name: str, value: str) -> None:
+    """Take a setting of ours out of the configuration that was written there, since it turned out not to work."""
+    line = (name + " " + value + "\n").encode()
+    try:
+        with open(directory + "/spark-defaults.conf", "rb+", 0) as file:
+            content = file.read()
+            if line in content:
+                file.seek(0)
+                file.write(content.replace(line, b"", 1))
+                file.truncate()
+    except OSError:
+        pass

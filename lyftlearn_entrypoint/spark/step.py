@@ -94,6 +94,10 @@ def carry(
             found["spark.executor.maxNumFailures"] = "1000"
     else:
         found.update(conf.local(place.resources, not quiet))
+    if launch.code is not None and launch.code.ivy:
+        from lyftlearn_entrypoint.warm.code import IVY
+
+        found[IVY] = launch.code.ivy
     directory = place.directory + "/conf"
     real = place.root + directory
     secret = _secret(environment, settings, place) if chosen == CLUSTER and settings["spark_secret"] else ""

@@ -29,6 +29,8 @@ VARIABLES = {
     "CUDA_CACHE_PATH": "cuda",
     "NUMBA_CACHE_DIR": "numba",
 }
+# Where Spark keeps what spark.jars.packages brings (Spark, "Configuration", spark.jars.ivy).
+IVY = "spark.jars.ivy"
 ENTRY = "pack"
 _SHORTEST = 32  # characters of a key: others can read a pack, and try keys on it
 _LARGEST = 1 << 30  # bytes of a pack
@@ -39,6 +41,11 @@ class Code:
     """What is to be done about compiled code. `key` is a secret, and bound to the image; `why` says why nothing is, or is ''."""
 
     __slots__ = ("directory", "key", "limit", "pool", "why")
+
+    @property
+    def ivy(self) -> str:
+        """The directory for Spark's packages; '' where nothing is kept."""
+        return self.directory + "/ivy" if self.key else ""
 
     def __init__(self, pool: str, limit: "int | None", directory: str, key: bytes, why: str = "") -> None:
         self.pool = pool  # its path and its limit in bytes
@@ -193,4 +200,8 @@ def restore(launch: "Launch", place: "Place | None", log: "Log") -> "Place | Non
     for name in (DIRECTORY, *VARIABLES):
         if launch.env.get(name, "").startswith(launch.code.directory):
             del launch.env[name]
+    if launch.spark:
+        from lyftlearn_entrypoint.spark import conf
+
+        conf.forget(launch.env["SPARK_CONF_DIR"], IVY, launch.code.ivy)
     return None

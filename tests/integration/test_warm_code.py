@@ -188,6 +188,25 @@ def test_a_pool_that_cannot_be_used_leaves_the_caches_where_they_were(job: Job, 
     assert "others can write it" in ended.err
 
 
+def test_sparks_packages_are_kept_too(job: Job, service: Service) -> None:
+    """Where the program's own directory is another's, Spark has them where it always had."""
+    job.path("/opt/spark/jars").mkdir(parents=True)
+    (job.path("/opt/spark/jars") / "hadoop-client-api-3.4.2.jar").touch()
+    settings = service({"pool_key": KEY})
+    conf = job.path(f"/tmp/lyftlearn-spark-{os.geteuid()}/conf/spark-defaults.conf")
+    job_of(job, settings)
+    ivy = f"spark.jars.ivy {job.root}/tmp/lyftlearn-code-{os.geteuid()}/ivy\n"
+    with_it = conf.read_text()
+    assert ivy in with_it
+    job.path(f"/tmp/lyftlearn-code-{os.geteuid()}").chmod(0o777)
+    given = {"LYFTLEARN_WARM_CODE_KEY": "CREDENTIALS_POOL_KEY", "LYFTLEARN_IMAGE_DIGEST": DIGEST, **settings}
+    ended = job.start("true", **given, SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY=POOL)
+    assert "others can write it" in ended.err
+    assert conf.read_text() == with_it.replace(ivy, "")
+    job.start("true", **settings)
+    assert conf.read_text() == with_it.replace(ivy, "")
+
+
 def test_the_saver_ends_with_a_start_that_fails(job: Job, service: Service) -> None:
     settings = service({"pool_key": KEY})
     ended = job_of(job, settings, LYFTLEARN_ENV_URI="s3://no-such-bucket-here/key")
