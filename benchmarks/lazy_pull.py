@@ -151,8 +151,7 @@ def main() -> None:
                 before = servers.served(digests)
                 began = time.monotonic()
                 assert made.images[0].v1
-                words = ["image", "rpull", "--soci-index-digest", made.images[0].v1.digest, servers.image]
-                servers.call(str(given.tools / "soci"), "--address", servers.socket, *words)
+                servers.pull(servers.image)
                 pulled, mounted = time.monotonic() - began, servers.served(digests)
                 run(servers, start, image)
                 seconds = time.monotonic() - began - pulled

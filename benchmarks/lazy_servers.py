@@ -55,9 +55,9 @@ class Servers:
         (directory / "containerd.toml").write_text(
             f'version = 2\nroot = "{containerd}"\nstate = "{directory}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
             f'[grpc]\naddress = "{self.socket}"\n'
-            f'[proxy_plugins.soci]\ntype = "snapshot"\naddress = "{directory}/snapshotter.sock"\n'
+            f'[proxy_plugins.soci]\ntype = "snapshot"\naddress = "{directory}/bridge.sock"\n'
         )
-        (directory / "snapshotter.toml").write_text("[background_fetch]\ndisable = true\n")
+        (directory / "snapshotter.toml").write_text("[background_fetch]\ndisable = true\n[pull_modes.soci_v1]\nenable = true\n")
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "SSL_CERT_FILE": self.certificate, "CONTAINERD_ADDRESS": self.socket}
@@ -79,7 +79,8 @@ class Servers:
 
     def cold(self) -> None:
         """containerd and the snapshotter as on a new node."""
-        self.stop("containerd", "snapshotter")
+        self.stop("containerd", "bridge", "snapshotter")
+        (self.directory / "bridge.sock").unlink(missing_ok=True)
         self.unmount()
         for part in ("containerd", "state", "snapshotter"):
             shutil.rmtree(self.directory / part, ignore_errors=True)
@@ -89,6 +90,9 @@ class Servers:
         words = [str(self.tools / "soci-snapshotter-grpc"), "--address", address, "--root", root]
         self.start("snapshotter", [*words, "--config", str(self.directory / "snapshotter.toml"), "--log-level", "info"])
         wait(address)
+        bridge = str(self.directory / "bridge.sock")
+        self.start("bridge", [str(self.tools / "soci-node"), "bridge", bridge, address])
+        wait(bridge)
         self.start("containerd", ["containerd", "--config", str(self.directory / "containerd.toml")])
         wait(self.socket)
 
@@ -114,6 +118,10 @@ class Servers:
         if done.returncode:
             raise SystemExit(f"{' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}\nlogs: {self.directory}")
         return done.stdout
+
+    def pull(self, image: str, index: str = "") -> None:
+        """Mount the image lazily; `index` is its SOCI index's digest, which the snapshotter looks for otherwise."""
+        self.call(str(self.tools / "soci-node"), "pull", "-address", self.socket, *(["-index", index] if index else []), image)
 
     def served(self, digests: set[str] | None = None) -> tuple[int, int]:
         """(bytes, requests) that the registry has answered so far, for these blobs or for all GETs, by its own log."""
