@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from lyftlearn_entrypoint.cli.image.attach import fallback_tag
 from lyftlearn_entrypoint.cli.image.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
@@ -59,13 +58,6 @@ def stored(world: World, repository: str, reference: str) -> Any:
     return found.json()
 
 
-def blob(world: World, repository: str, digest: str) -> bytes:
-    url = f"http://127.0.0.1:{world.registry_port}/v2/{repository.partition('/')[2]}/blobs/{digest}"
-    found = requests.get(url, auth=(world.user, world.password), timeout=10)
-    assert found.status_code == 200
-    return found.content
-
-
 def whole(world: World, repository: str, reference: str) -> "tuple[Any, Any]":
     """The image's manifest and its SOCI index, out of what a tag or digest names; every blob that they name is there."""
     index = stored(world, repository, reference)
@@ -74,7 +66,7 @@ def whole(world: World, repository: str, reference: str) -> "tuple[Any, Any]":
     assert image["annotations"]["com.amazon.soci.index-digest"] == index["manifests"][1]["digest"]
     for manifest in (image, soci_index):
         for each in [manifest["config"], *manifest["layers"]]:
-            assert digest_of(blob(world, repository, each["digest"])) == each["digest"]
+            assert digest_of(world.blob(repository, each["digest"])) == each["digest"]
     assert soci_index["config"]["mediaType"] == SOCI + "v2+json"
     named = [layer["annotations"]["com.amazon.soci.image-layer-digest"] for layer in soci_index["layers"]]
     assert named == [layer["digest"] for layer in image["layers"] if layer["size"] >= 2000]
@@ -202,7 +194,7 @@ def test_what_buildkit_attests_goes_with_its_image(kind: str, soci: Run, world: 
         assert attestation in stored(world, place, "a")["manifests"]
         manifest = stored(world, place, attestation["digest"])
         for each in [manifest["config"], *manifest["layers"]]:
-            assert digest_of(blob(world, place, each["digest"])) == each["digest"]
+            assert digest_of(world.blob(place, each["digest"])) == each["digest"]
 
 
 def test_into_another_repository(soci: Run, source: str, world: World, repository: str) -> None:
