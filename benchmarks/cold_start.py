@@ -87,13 +87,10 @@ def first_lines(node: Node, image: Any, name: str, snapshotter: str, program: st
     return entered, first
 
 
-def pull(node: Node, lazily: bool, name: str) -> dict[str, Any]:
+def pull(node: Node, snapshotter: str, name: str) -> dict[str, Any]:
     """Pull the whole image, or mount it by its index; seconds, and what the registry served for it."""
     before, began = node.served(), time.monotonic()
-    if lazily:
-        node.pull(name)
-    else:
-        node.call("ctr", "--address", node.socket, "image", "pull", "--snapshotter", "overlayfs", name)
+    node.pull(name, snapshotter=snapshotter)
     seconds, after = time.monotonic() - began, node.served()
     return {"pull": seconds, "bytes": after[0] - before[0], "requests": after[1] - before[1]}
 
@@ -122,13 +119,13 @@ def at(node: Node, image: Any, programs: list[str]) -> list[dict[str, Any]]:
     """Every way and program, at the latency that the relay has. One eager pull serves all programs."""
     node.cold()
     there = {"pull": 0.0, "bytes": 0, "requests": 0}
-    pulled = pull(node, False, node.name("hot"))
+    pulled = pull(node, "overlayfs", node.name("hot"))
     rows = [measure(node, image, "eager", node.name("hot"), program, pulled) for program in programs]
     rows += [measure(node, image, "warm pool", node.name("hot"), program, there) for program in programs]
     for way, tag in (("lazy", "plain"), ("hot-first", "hot")):
         for program in programs:
             node.cold()
-            rows.append(measure(node, image, way, node.name(tag), program, pull(node, True, node.name(tag))))
+            rows.append(measure(node, image, way, node.name(tag), program, pull(node, "soci", node.name(tag))))
     return rows
 
 

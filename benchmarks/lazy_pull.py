@@ -4,7 +4,7 @@
 
 As root, with /dev/fuse. containerd, docker-registry, openssl, unshare and strace are taken from PATH; AWS's soci-snapshotter-grpc and our
 client for it are what scripts/soci builds (--tools: they are there already). The index is made here, by `lyftlearn image soci`'s own code.
-All servers run in namespaces of their own, on loopback. For each start the snapshotter begins with nothing:
+All servers run in a mount namespace of their own, on loopback. For each start the snapshotter begins with nothing:
 the image is mounted, the start is run once under containerd, and what the registry's log says of its layers is counted. The prediction is
 made from a trace of the same start in the Docker Engine and the spans of the index: `least`, of pages that were read for certain, and
 `most`, of those that were mapped too; and, to tell the model of spans from that of pages, from the pages that the kernel says were

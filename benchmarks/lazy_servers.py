@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -28,8 +29,8 @@ _BLOB = re.compile(r"/v2/app/blobs/(sha256:[0-9a-f]{64})")
 
 
 def enclose() -> None:
-    """Start this program again where its mounts and processes are nobody else's."""
-    words = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv]
+    """Start this program again where its mounts are nobody else's."""
+    words = ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv]
     os.execvpe(words[0], words, {**os.environ, ENCLOSED: "1"})
 
 
@@ -39,6 +40,7 @@ def enclosed(tools: Path | None) -> Path:
         raise SystemExit("root is needed")
     if not os.environ.get(ENCLOSED):
         enclose()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what is left is cleaned up
     if not tools:
         built = subprocess.run([str(HERE.parent / "scripts/soci"), *TOOLS], stdout=subprocess.PIPE, text=True, check=True)
         tools = Path(built.stdout.strip())

@@ -150,9 +150,9 @@ class Node:
             raise SystemExit(f"{' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{logs}")
         return done.stdout
 
-    def pull(self, image: str, index: str = "") -> None:
-        """Mount the image lazily; `index` is its SOCI index's digest, which the snapshotter looks for otherwise."""
-        words = [str(self.tools / "soci-node"), "pull", "-address", self.socket, "-namespace", self.namespace]
+    def pull(self, image: str, index: str = "", snapshotter: str = "soci") -> None:
+        """Mount the image lazily; `index` is its SOCI index's digest, else the snapshotter looks for it. `overlayfs` fetches it all."""
+        words = [str(self.tools / "soci-node"), "pull", "-address", self.socket, "-namespace", self.namespace, "-snapshotter", snapshotter]
         self.call(*words, *(["-index", index] if index else []), image)
 
     def forget(self) -> None:

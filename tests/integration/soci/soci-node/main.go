@@ -1,11 +1,11 @@
 // soci-node is what a node has besides containerd and AWS's soci-snapshotter-grpc.
 //
-//	soci-node pull [-address SOCKET] [-namespace NAME] [-index DIGEST] REFERENCE
+//	soci-node pull [-address SOCKET] [-namespace NAME] [-snapshotter NAME] [-index DIGEST] REFERENCE
 //	soci-node bridge [-namespace NAME] SOCKET SNAPSHOTTER
 //
 // pull: a remote snapshotter knows an image by labels alone, which the client's unpacker passes; `ctr` passes none, and AWS's own CLI has
 // had no command that pulls lazily since 0.10. The labels here are nerdctl's (pkg/imgutil/pull), by the same two functions. Without -index
-// the snapshotter looks for the index itself. Credentials are those of Docker's configuration, a CA is in SSL_CERT_FILE.
+// the snapshotter looks for the index itself. With another snapshotter it is an eager pull, as nerdctl and Kubernetes do one. Credentials are those of Docker's configuration, a CA is in SSL_CERT_FILE.
 //
 // bridge: containerd 1.6 does not tell a snapshotter its namespace (later ones do: cmd/containerd/server/namespace.go), and the snapshotter
 // refuses calls without one. This listens at SOCKET, adds it, and passes the calls on to SNAPSHOTTER.
@@ -44,21 +44,23 @@ func run(words []string) error {
 	flags := flag.NewFlagSet("soci-node", flag.ExitOnError)
 	address := flags.String("address", "/run/containerd/containerd.sock", "containerd's socket")
 	namespace := flags.String("namespace", "default", "containerd's namespace")
+	snapshotter := flags.String("snapshotter", "soci", "containerd's name of the snapshotter")
 	index := flags.String("index", "", "digest of the SOCI index; none: the snapshotter looks for one")
 	if len(words) > 0 {
 		_ = flags.Parse(words[1:])
 		ctx := namespaces.WithNamespace(context.Background(), *namespace)
 		switch {
 		case words[0] == "pull" && flags.NArg() == 1:
-			return pull(ctx, *address, *index, flags.Arg(0))
+			return pull(ctx, *address, *snapshotter, *index, flags.Arg(0))
 		case words[0] == "bridge" && flags.NArg() == 2:
 			return bridge(*namespace, flags.Arg(0), flags.Arg(1))
 		}
 	}
-	return errors.New("pull [-address SOCKET] [-namespace NAME] [-index DIGEST] REFERENCE | bridge [-namespace NAME] SOCKET SNAPSHOTTER")
+	return errors.New("pull [-address SOCKET] [-namespace NAME] [-snapshotter NAME] [-index DIGEST] REFERENCE, or " +
+		"bridge [-namespace NAME] SOCKET SNAPSHOTTER")
 }
 
-func pull(ctx context.Context, address, index, name string) error {
+func pull(ctx context.Context, address, snapshotter, index, name string) error {
 	client, err := containerd.New(address)
 	if err != nil {
 		return err
@@ -74,7 +76,7 @@ func pull(ctx context.Context, address, index, name string) error {
 	hosts := docker.ConfigureDefaultRegistries(docker.WithAuthorizer(authorizer), docker.WithPlainHTTP(docker.MatchLocalhost))
 	image, err := client.Pull(ctx, name,
 		containerd.WithPullUnpack,
-		containerd.WithPullSnapshotter("soci"),
+		containerd.WithPullSnapshotter(snapshotter),
 		containerd.WithResolver(docker.NewResolver(docker.ResolverOptions{Hosts: hosts})),
 		containerd.WithImageHandlerWrapper(source.AppendDefaultLabelsHandlerWrapper(index, snapshotters.AppendInfoHandlerWrapper(name))),
 	)
