@@ -209,41 +209,19 @@ class World:
                 assert time.monotonic() < end, "the registry does not listen"
                 time.sleep(0.05)
 
+    def url(self, repository: str, rest: str) -> str:
+        """At the registry itself, past its front. `repository` with its host."""
+        return f"http://127.0.0.1:{self.registry_port}/v2/{repository.partition('/')[2]}/{rest}"
+
     def stored(self, repository: str, reference: str) -> "requests.Response":
         """A manifest that the registry itself has."""
         kinds = ("docker.distribution.manifest.v2", "oci.image.manifest.v1", "oci.image.index.v1")
         return requests.get(
-            self._url(repository, f"manifests/{reference}"),
+            self.url(repository, f"manifests/{reference}"),
             headers={"Accept": ", ".join(f"application/vnd.{kind}+json" for kind in kinds)},
             auth=(self.user, self.password),
             timeout=10,
         )
-
-    def blob(self, repository: str, digest: str) -> bytes:
-        """A blob that the registry itself has."""
-        found = requests.get(self._url(repository, f"blobs/{digest}"), auth=(self.user, self.password), timeout=10)
-        assert found.status_code == 200
-        return found.content
-
-    def put_blob(self, repository: str, content: bytes) -> dict[str, Any]:
-        """Give the registry a blob; its digest and size."""
-        named, access = {"digest": digest_of(content)}, (self.user, self.password)
-        begun = requests.post(self._url(repository, "blobs/uploads/"), auth=access, timeout=10)
-        done = requests.put(begun.headers["Location"], params=named, data=content, auth=access, timeout=10)
-        assert done.status_code == 201, done.text
-        return {**named, "size": len(content)}
-
-    def put_manifest(self, repository: str, content: bytes) -> str:
-        """Give the registry a manifest; its digest."""
-        headers = {"Content-Type": json.loads(content)["mediaType"]}
-        url = self._url(repository, f"manifests/{digest_of(content)}")
-        done = requests.put(url, data=content, headers=headers, auth=(self.user, self.password), timeout=10)
-        assert done.status_code == 201, done.text
-        return digest_of(content)
-
-    def _url(self, repository: str, rest: str) -> str:
-        """At the registry itself, past its front. `repository` with its host."""
-        return f"http://127.0.0.1:{self.registry_port}/v2/{repository.partition('/')[2]}/{rest}"
 
     def kill_registry(self) -> None:
         if self._registry is not None:

@@ -14,6 +14,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import requests
+
+from lyftlearn_entrypoint.cli.image.registry import Manifest, digest_of
 from tests.images.ecr_world import World
 from tests.lazy_node import Enclosure, Node
 from tests.unit.soci_made import layout
@@ -62,6 +65,29 @@ class Made:
         differences = ["sha256:" + hashlib.sha256(each).hexdigest() for each in self.tars]
         config = {"architecture": ARCHITECTURES[platform.machine()], "variant": "", "rootfs": {"type": "layers", "diff_ids": differences}}
         layout(directory, blobs, config=config)
+
+
+def blob(world: World, repository: str, digest: str) -> bytes:
+    """A blob that the registry has."""
+    found = requests.get(world.url(repository, f"blobs/{digest}"), auth=(world.user, world.password), timeout=10)
+    assert found.status_code == 200
+    return found.content
+
+
+def put_blob(world: World, repository: str, content: bytes) -> "dict[str, Any]":
+    """Give the registry a blob; its digest and size."""
+    named, access = {"digest": digest_of(content)}, (world.user, world.password)
+    begun = requests.post(world.url(repository, "blobs/uploads/"), auth=access, timeout=10)
+    done = requests.put(begun.headers["Location"], params=named, data=content, auth=access, timeout=10)
+    assert done.status_code == 201, done.text
+    return {**named, "size": len(content)}
+
+
+def put_manifest(world: World, repository: str, manifest: Manifest) -> None:
+    """Give the registry a manifest."""
+    url, headers = world.url(repository, f"manifests/{manifest.digest}"), {"Content-Type": manifest.media_type}
+    done = requests.put(url, data=manifest.content, headers=headers, auth=(world.user, world.password), timeout=10)
+    assert done.status_code == 201, done.text
 
 
 def text(number: int) -> bytes:

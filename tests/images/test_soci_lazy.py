@@ -11,7 +11,7 @@ import pytest
 
 from lyftlearn_entrypoint.cli.soci import manifests
 from tests.images.ecr_world import World
-from tests.images.lazy_world import Lazily, Made, differing, text
+from tests.images.lazy_world import Lazily, Made, blob, differing, put_blob, put_manifest, text
 from tests.integration.job import operator
 from tests.unit.soci_made import Reader, flushed, layers
 
@@ -63,7 +63,7 @@ def ztoc(world: World, repository: str, told: Any, digest: str) -> Reader:
     (image,) = told["images"]
     index = world.stored(repository, image.get("v2") or image["v1"]).json()
     (named,) = (each["digest"] for each in index["layers"] if each["annotations"]["com.amazon.soci.image-layer-digest"] == digest)
-    return Reader(world.blob(repository, named))
+    return Reader(blob(world, repository, named))
 
 
 @pytest.mark.parametrize("kind, listed_by", [("v1", "tag"), ("v1", "registry"), ("v2", "image")])
@@ -174,5 +174,7 @@ def changed(world: World, repository: str, told: Any, change: Callable[[bytes], 
     """The digest of an index of version 1 whose one zTOC has been changed, in the registry."""
     index = world.stored(repository, told["images"][0]["v1"]).json()
     (layer,) = index["layers"]
-    layer.update(world.put_blob(repository, change(world.blob(repository, layer["digest"]))))
-    return world.put_manifest(repository, manifests.manifest(index).content)
+    layer.update(put_blob(world, repository, change(blob(world, repository, layer["digest"]))))
+    manifest = manifests.manifest(index)
+    put_manifest(world, repository, manifest)
+    return manifest.digest

@@ -11,6 +11,7 @@ import pytest
 from lyftlearn_entrypoint.cli.image.attach import fallback_tag
 from lyftlearn_entrypoint.cli.image.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
 from tests.images.ecr_world import COMMIT, DOWN, Make, Push, World, error, times
+from tests.images.lazy_world import blob
 from tests.integration.job import operator
 from tests.unit.soci_made import GZIP, attested, layers, layout
 
@@ -66,7 +67,7 @@ def whole(world: World, repository: str, reference: str) -> "tuple[Any, Any]":
     assert image["annotations"]["com.amazon.soci.index-digest"] == index["manifests"][1]["digest"]
     for manifest in (image, soci_index):
         for each in [manifest["config"], *manifest["layers"]]:
-            assert digest_of(world.blob(repository, each["digest"])) == each["digest"]
+            assert digest_of(blob(world, repository, each["digest"])) == each["digest"]
     assert soci_index["config"]["mediaType"] == SOCI + "v2+json"
     named = [layer["annotations"]["com.amazon.soci.image-layer-digest"] for layer in soci_index["layers"]]
     assert named == [layer["digest"] for layer in image["layers"] if layer["size"] >= 2000]
@@ -194,7 +195,7 @@ def test_what_buildkit_attests_goes_with_its_image(kind: str, soci: Run, world: 
         assert attestation in stored(world, place, "a")["manifests"]
         manifest = stored(world, place, attestation["digest"])
         for each in [manifest["config"], *manifest["layers"]]:
-            assert digest_of(world.blob(place, each["digest"])) == each["digest"]
+            assert digest_of(blob(world, place, each["digest"])) == each["digest"]
 
 
 def test_into_another_repository(soci: Run, source: str, world: World, repository: str) -> None:
