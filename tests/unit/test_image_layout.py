@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST
-from lyftlearn_entrypoint.cli.image.layers import Layer, Saved
+from lyftlearn_entrypoint.cli.image.layers import Layer, Saved, Unreadable
 from lyftlearn_entrypoint.cli.image.layout import Archive, hot_of
 from lyftlearn_entrypoint.cli.image.reproduce import index
 from lyftlearn_entrypoint.cli.image.same import compared
@@ -27,10 +27,11 @@ def test_a_hot_list_is_of_paths_for_the_machine(tmp_path: Path) -> None:
     assert hot_of(tmp_path, "arm64") == ["/usr/lib/aarch64-linux-gnu/libm.so", "/a.cpython-311-aarch64-linux-gnu.so"]
 
 
-def test_the_committed_list_is_of_paths_each_once_and_none_of_the_entrypoint() -> None:
+@pytest.mark.parametrize(("name", "least"), [("base", 2000), ("distributed", 1000), ("dl", 1000)])
+def test_the_committed_lists_are_of_paths_each_once_and_none_of_the_entrypoint(name: str, least: int) -> None:
     """What the entrypoint needs lies in layers that are pulled whole."""
-    paths = hot_of(ROOT / "images/base", "amd64")
-    assert len(set(paths)) == len(paths) > 2000
+    paths = hot_of(ROOT / "images" / name, "amd64")
+    assert len(set(paths)) == len(paths) > least
     assert [path for path in paths if path.startswith("/opt/lyftlearn/lib/lyftlearn_entrypoint")] == []
 
 
@@ -41,12 +42,12 @@ LAYERS = [
 ]
 
 
-def laid(hot: "list[str]") -> "tuple[dict[str, bytes], Archive]":
+def laid(hot: "list[str]", below: int = 0) -> "tuple[dict[str, bytes], Archive]":
     """What is loaded for these layers, by name in the archive."""
     made = saved_image.config(LAYERS, Env=["A=é"])
     saved = Saved(saved_image.chunks(saved_image.engine_form(LAYERS, made), 1 << 20))
     tars = {key: io.BytesIO(stream.read()) for key, stream in saved.blobs()}
-    archive = Archive(saved, tars, hot, ["a:1"])  # type: ignore[arg-type]
+    archive = Archive(saved, tars, hot, ["a:1"], below)  # type: ignore[arg-type]
     with tarfile.open(fileobj=io.BytesIO(b"".join(archive.pieces()))) as found:
         return {each.name: found.extractfile(each).read() for each in found}, archive  # type: ignore[union-attr]
 
@@ -70,6 +71,32 @@ def test_an_image_whose_layers_are_so_already_is_sent_without_any() -> None:
     found, archive = laid(["/etc/low", "/a/bulk"])
     assert sorted(found) == sorted([f"{archive.digest}.json", "manifest.json"])
     assert json.loads(found[f"{archive.digest}.json"]) == saved_image.config(LAYERS, Env=["A=é"])
+
+
+def test_the_layers_of_the_image_below_stay() -> None:
+    """Their own list has laid them out, and other images share them. Here they have hot files, and would move."""
+    found, archive = laid(["/hot", "/etc/low"], below=2)
+    assert sorted(found) == sorted([f"{archive.digest}.json", "manifest.json"])
+    assert sorted(laid(["/hot", "/etc/low"], below=1)[0]) == sorted(laid(["/hot"])[0])
+
+
+def test_a_layer_without_a_hot_file_stays() -> None:
+    """Whatever its order: here it is not by name."""
+    layers = [saved_image.tar({"z": BULK, "a": b"a"}), saved_image.tar({"z": BULK, "hot": b"h"})]
+    saved = Saved(saved_image.chunks(saved_image.engine_form(layers, saved_image.config(layers))))
+    tars = {key: io.BytesIO(stream.read()) for key, stream in saved.blobs()}
+    archive = Archive(saved, tars, ["/hot"], ["a:1"])  # type: ignore[arg-type]
+    with tarfile.open(fileobj=io.BytesIO(b"".join(archive.pieces()))) as found:
+        assert found.getnames() == ["1.tar", f"{archive.digest}.json", "manifest.json"]
+
+
+def test_a_layer_that_is_read_wrong_is_not_sent() -> None:
+    saved = Saved(saved_image.chunks(saved_image.engine_form(LAYERS, saved_image.config(LAYERS))))
+    tars = {key: io.BytesIO(stream.read()) for key, stream in saved.blobs()}
+    tars[saved.layers[2].key] = io.BytesIO(saved_image.tar({"hot": b"Small layers stay as they are", "top": b"t"}))
+    archive = Archive(saved, tars, ["/hot"], ["a:1"])  # type: ignore[arg-type]
+    with pytest.raises(Unreadable, match=r"the layer COPY part2 / is sha256:.* as it is read, and not"):
+        list(archive.pieces())
 
 
 @pytest.mark.parametrize(
