@@ -6,8 +6,7 @@ A few starts of each, in bytes unpacked: `lyftlearn image footprint NAME --compr
 import json
 import os
 import shutil
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -20,6 +19,9 @@ from lyftlearn_entrypoint.cli.image.layout import hot_of
 from lyftlearn_entrypoint.cli.layout import order, tape
 from tests.images.conftest import missing, tag
 from tests.images.every_image import EVERY, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Those that say most of each image; the last is held out: the layout knows nothing of it.
 STARTS = {

@@ -31,7 +31,7 @@ def test_an_image_has_the_starts_of_those_it_is_built_on() -> None:
 
 @pytest.mark.parametrize(
     ("image", "held"),
-    [("base", {}), ("distributed", {"udf": "frame", "submit": "frame"}), ("dl", {"conv": "step", "encoder": "step"})],
+    [("base", {}), ("distributed", {"udf": "frame", "submit": "frame"}), ("dl", {"conv": "vision", "encoder": "step"})],
 )
 def test_what_is_held_out_is_judged_by_a_start_that_the_hot_list_is_made_from(image: str, held: "dict[str, str]") -> None:
     starts = {start.name: start for start in footprint_starts.of(IMAGES[image])}
@@ -50,8 +50,15 @@ def test_a_check_runs_what_it_can_judge() -> None:
     assert footprint_budget.judged(starts, {}, True) == made_from
     found = footprint_budget.judged(starts, promised, True)
     assert [start.name for start in found if start.held] == ["forest", "cluster", "boost", "parquet", "notebook"]
-    committed = json.loads((Path(__file__).parents[2] / "images/base/footprint.json").read_text())
+
+
+@pytest.mark.parametrize("image", ["base", "distributed", "dl"])
+def test_every_start_of_an_image_has_a_budget_and_each_that_is_held_out_a_promise(image: str) -> None:
+    starts = footprint_starts.of(IMAGES[image])
+    committed = json.loads((Path(__file__).parents[2] / "images" / image / "footprint.json").read_text())
+    assert set(committed) == {start.name for start in starts if not start.held}
     assert footprint_budget.judged(starts, committed, True) == starts
+    assert {name for name, limits in committed.items() if "over_python" in limits} == {"entrypoint", "train", "fetch"}
 
 
 IMAGES = {"base": ["base"], "distributed": ["distributed", "base"], "dl": ["dl", "base"]}

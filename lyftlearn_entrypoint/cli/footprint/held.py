@@ -59,6 +59,6 @@ HELD = (
     ),
     _judged(script("udf", "a training job on Parquet with Spark, with a UDF of pandas", programs.PANDAS_UDF, "distributed"), "frame"),
     _judged(script("submit", "a training job by spark-submit, with RDDs and SQL", programs.SUBMIT, "distributed", "spark-submit"), "frame"),
-    _judged(script("conv", "a training job that trains a convolution net, with worker processes", programs.CONV, "dl"), "step"),
+    _judged(script("conv", "a training job that trains a convolution net, with worker processes", programs.CONV, "dl"), "vision"),
     _judged(script("encoder", "a training job that trains a transformer", programs.ENCODER, "dl"), "step"),
 )
