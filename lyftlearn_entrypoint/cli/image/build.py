@@ -89,7 +89,7 @@ def build(
         except click.ClickException as error:
             click.echo(f"{tags[0]}: {error.message}: its layers stay in the engine's own order", err=True)
         else:
-            made = image_layout.lay(client, made, tags, hot, under, fresh=no_cache)
+            made = image_layout.lay(client, made, tags, hot, epoch, under, fresh=no_cache)
     return made
 
 

@@ -51,10 +51,11 @@ def hot_of(directory: Path, architecture: str) -> list[str]:
     return [line.replace(_TRIPLETS["amd64"], triplet) for line in lines if line.startswith("/")]
 
 
-def lay(client: Any, image: Any, tags: list[str], hot: list[str], below: int = 0, fresh: bool = False) -> Any:
+def lay(client: Any, image: Any, tags: list[str], hot: list[str], epoch: int, below: int = 0, fresh: bool = False) -> Any:
     """The image with its large layers laid out anew, under these tags; the image itself where its layers are so already.
 
-    `below`: that many layers are of the image that it is built on, and stay. `fresh`: do it from nothing, whatever was done before. The
+    Where a layer takes away from those below, that is no younger than `epoch` (seconds) in it, like all else. `below`: that many layers are
+    of the image that it is built on, and stay. `fresh`: do it from nothing, whatever was done before. The
     image it is made from is removed, unless something uses it or it has another name. Raises click.ClickException.
     """
     if not hot:
@@ -63,7 +64,7 @@ def lay(client: Any, image: Any, tags: list[str], hot: list[str], below: int = 0
     if keeps_manifests(client):
         click.echo(f"{tags[0]}: the engine keeps images in containerd's store: its layers stay in the engine's own order", err=True)
         return image
-    known = _known(image.attrs["RootFS"]["Layers"], hot, below)
+    known = _known(image.attrs["RootFS"]["Layers"], hot, epoch, below)
     made = None
     with contextlib.suppress(OSError, ValueError, click.ClickException):  # a cache that is gone, or layers that the engine has no more
         if not fresh:
@@ -72,7 +73,7 @@ def lay(client: Any, image: Any, tags: list[str], hot: list[str], below: int = 0
             config["rootfs"]["diff_ids"] = diff_ids
             made = load(client, canonical(config), tags, len(diff_ids))
     if made is None:
-        made = _anew(client, image, tags, hot, below)
+        made = _anew(client, image, tags, hot, epoch, below)
         with contextlib.suppress(OSError):
             known.parent.mkdir(parents=True, exist_ok=True)
             known.write_text(json.dumps(made.attrs["RootFS"]["Layers"]))
@@ -89,19 +90,19 @@ def _removed(client: Any, image: Any) -> None:
             client.api.remove_image(image.id)
 
 
-def _known(diff_ids: list[str], hot: list[str], below: int) -> Path:
+def _known(diff_ids: list[str], hot: list[str], epoch: int, below: int) -> Path:
     """Where it is kept which layers these become. By what they are made from, and by the code that makes them."""
     made = hashlib.sha256()
     code = (order, tape, layers, stored, spans, sys.modules[__name__])
-    for text in (*diff_ids, *hot, str(below), *(inspect.getsource(module) for module in code)):
+    for text in (*diff_ids, *hot, f"{epoch} {below}", *(inspect.getsource(module) for module in code)):
         made.update(text.encode(errors="surrogateescape") + b"\n")
     return cache() / "layouts" / f"{made.hexdigest()}.json"
 
 
-def _anew(client: Any, image: Any, tags: list[str], hot: list[str], below: int) -> Any:
+def _anew(client: Any, image: Any, tags: list[str], hot: list[str], epoch: int, below: int) -> Any:
     try:
         with stored.opened(client, image) as (saved, tars):
-            laid = Archive(saved, tars, hot, tags, below)
+            laid = Archive(saved, tars, hot, tags, epoch, below)
             _answered(client.api.load_image(laid.pieces()), tags[0])
     except Unreadable as error:
         raise click.ClickException(f"{tags[0]} is built, but its layers cannot be laid out: {error}") from None
@@ -117,11 +118,14 @@ def _answered(answers: Any, tag: str) -> None:
 class Archive:
     """What `docker load` reads of an image whose layers are laid out anew while it is read. `digest` is its config's, once it was."""
 
-    def __init__(self, saved: Saved | Stored, tars: dict[str, IO[bytes]], hot: list[str], tags: list[str], below: int = 0) -> None:
+    def __init__(
+        self, saved: Saved | Stored, tars: dict[str, IO[bytes]], hot: list[str], tags: list[str], epoch: int, below: int = 0
+    ) -> None:
         self._saved = saved
         self._tars = tars
         self._hot = hot
         self._tags = tags
+        self._epoch = epoch
         self._below = below
         self.digest = ""
 
@@ -130,21 +134,23 @@ class Archive:
         for layer in self._saved.layers:
             tar = self._tars[layer.key]
             size = tar.seek(0, os.SEEK_END)
+            entries = tape.entries(tar) if layer.number >= self._below else []
             # A layer that is smaller, unpacked, is smaller still when compressed, and is pulled whole.
-            entries = tape.entries(tar) if size >= SMALLEST and layer.number >= self._below else []
-            made = order.ordered(entries, self._hot)
-            if made == entries and same:  # the engine has it, and all below it: it reads no bytes
+            made = order.ordered(entries, self._hot) if size >= SMALLEST else entries
+            young = tape.younger(tar, entries, self._epoch)
+            stays = made == entries and not young
+            if stays and same:  # the engine has it, and all below it: it reads no bytes
                 digests.append(layer.diff_id)
                 continue
             same = False
             hashed = hashlib.sha256()
             yield _header(f"{layer.number}.tar", size)
-            for piece in tape.written(tar, made):
+            for piece in tape.written(tar, made, young, self._epoch):
                 hashed.update(piece)
                 yield piece
             yield bytes(-size % _BLOCK)
             digests.append(f"sha256:{hashed.hexdigest()}")
-            if made == entries and digests[-1] != layer.diff_id:
+            if stays and digests[-1] != layer.diff_id:
                 raise Unreadable(f"the layer {layer.name} is {digests[-1]} as it is read, and not {layer.diff_id}")
         config = {**self._saved.config, "rootfs": {**self._saved.config["rootfs"], "diff_ids": digests}}
         raw = canonical(config)
