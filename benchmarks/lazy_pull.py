@@ -35,6 +35,7 @@ from lyftlearn_entrypoint.cli.footprint.account import Account  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.trace import Trace  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
+from lyftlearn_entrypoint.cli.image.layers import Saved  # noqa: E402
 from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
 from lyftlearn_entrypoint.cli.soci import make, parallel, ztoc  # noqa: E402
 from lyftlearn_entrypoint.cli.soci.blobs import Blobs  # noqa: E402
@@ -133,7 +134,7 @@ def main() -> None:
                 if choice.layer["digest"] in ztocs
             }
             digests = {choices[number].layer["digest"] for number in lazy}
-            files = footprint_layers.read(image.save())
+            files = footprint_layers.read(Saved(image.save()))
             strace = footprint_run.tool()
             loop = Loop(image, directory / "loop")
             for start in footprint_starts.of(["base"], tuple(given.start or STARTS)):
