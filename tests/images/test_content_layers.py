@@ -1,4 +1,4 @@
-"""What must not be in any layer of an image, also where a later layer takes it away. Each image is read once, as `docker save` gives it."""
+"""What must not be in any layer of an image, also where a later layer takes it away. Each image is read once."""
 
 import os
 import re
@@ -6,12 +6,13 @@ import tarfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_entrypoint.cli.image import stored
 from lyftlearn_entrypoint.cli.image.common import lineage
-from lyftlearn_entrypoint.cli.image.layers import Saved, deleted
+from lyftlearn_entrypoint.cli.image.layers import Layers, deleted
 from lyftlearn_entrypoint.cli.image.scan import Finding, Scanner, allowed, sift
 from lyftlearn_entrypoint.cli.image.secrets import own_values
 from tests.images.conftest import tag
@@ -27,10 +28,10 @@ STICKY = {"tmp", "var/tmp", "run/lock"}
 
 
 @dataclass
-class Seen(Saved):
+class Seen(Layers):
     """What breaks a rule, found while the scanner reads. Sizes in bytes, by layer."""
 
-    chunks: "Iterator[bytes]"
+    image: Layers
     privileged: "list[tuple[str, str]]" = field(default_factory=list)  # (layer's key, path) of programs that change the user
     plain: "dict[str, set[str]]" = field(default_factory=dict)  # path -> keys of the layers in which it is a file like any other
     large_ids: "list[str]" = field(default_factory=list)
@@ -40,7 +41,11 @@ class Seen(Saved):
     of_the_entrypoint: "set[str]" = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        super().__init__(self.chunks)
+        super().__init__()
+
+    def blobs(self) -> "Iterator[tuple[str, IO[bytes]]]":
+        yield from self.image.blobs()
+        self.config, self.layers = self.image.config, self.image.layers
 
     def files(self) -> "Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]":
         for key, member, archive in super().files():
@@ -78,7 +83,7 @@ def read(client: Any) -> "Callable[[str], Read]":
 
     @cache
     def look(name: str) -> Read:
-        seen = Seen(client.images.get(tag(name)).save())
+        seen = Seen(stored.read(client, client.images.get(tag(name))))
         return Read(seen, Scanner(own_values(os.environ), bundle.read_bytes() if bundle.is_file() else b"").scan(seen))
 
     return look

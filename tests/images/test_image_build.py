@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from lyftlearn_entrypoint.cli.image import size as image_size
 from lyftlearn_entrypoint.cli.image.commands import image
 from lyftlearn_entrypoint.cli.image.common import keeps_manifests
+from lyftlearn_entrypoint.cli.image.layers import Saved
 from lyftlearn_entrypoint.cli.image.stamp import config_of, stamp
 from tests.images.conftest import tag
 from tests.unit.test_image_secrets import key, made_up
@@ -181,7 +182,7 @@ def test_sizes_are_the_same_by_either_way(client: Any, base: str) -> None:
     """As the Engine counts, and out of the layers' archives: nearly. Of a loaded layer the Engine counts more than its files."""
     image = client.images.get(base)
     counted, total = image_size.measured(client, image)
-    read = image_size.unpacked_layers(image.save())
+    read = image_size.unpacked_layers(Saved(image.save()))
     assert [layer.name for layer in counted] == [layer.name for layer in read]
     for one, other in zip(counted, read, strict=True):
         assert one.size == pytest.approx(other.size, rel=1e-3)

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from lyftlearn_entrypoint.cli.image import size as image_size
+from lyftlearn_entrypoint.cli.image.layers import Saved
 from tests.unit.saved_image import chunks, config, engine_form, tar
 
 
@@ -53,7 +54,7 @@ def test_kinds() -> None:
 
 def test_unpacked_layers_are_those_with_files() -> None:
     layers = [tar({"a": bytes(7), "b": bytes(5), "c": "a"}), tar({"d/": None}), bytes(1024), tar({"e": b"1"})]
-    found = image_size.unpacked_layers(chunks(engine_form(layers, config(layers))))
+    found = image_size.unpacked_layers(Saved(chunks(engine_form(layers, config(layers)))))
     assert found == [image_size.Layer("COPY part0 /", 12), image_size.Layer("COPY part3 /", 1)]
 
 
@@ -61,7 +62,7 @@ def test_compressed_is_what_gzip_makes_of_a_layer() -> None:
     noise = random.Random(1).randbytes(300_000)
     layers = [tar({"zeros": bytes(5_000_000)}), bytes(1024), tar({"noise": noise})]
     made = [image_size.Layer("COPY part0 /", 5_000_000), image_size.Layer("COPY part2 /", 300_000)]
-    found = image_size.compressed_layers(chunks(engine_form(layers, config(layers)), 50_000), made)
+    found = image_size.compressed_layers(Saved(chunks(engine_form(layers, config(layers)), 50_000)), made)
     assert [(layer.name, layer.size) for layer in found] == [("COPY part0 /", 5_000_000), ("COPY part2 /", 300_000)]
     for layer, data in zip(found, (layers[0], layers[2]), strict=True):
         assert abs(layer.compressed - len(gzip.compress(data, 6, mtime=0))) < 20
@@ -74,7 +75,7 @@ def test_layers_of_one_name_keep_their_order() -> None:
     for step in image["history"]:
         step["created_by"] = "COPY x y"
     made = [image_size.Layer("COPY x y", 1), image_size.Layer("COPY x y", 2)]
-    small, large = image_size.compressed_layers(chunks(engine_form(layers, image)), made)
+    small, large = image_size.compressed_layers(Saved(chunks(engine_form(layers, image))), made)
     assert small.compressed < 1000 < large.compressed
 
 

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_entrypoint.cli.footprint.exec import Program
-    from lyftlearn_entrypoint.cli.image.layers import Layer, Saved
-    from lyftlearn_entrypoint.cli.image.stored import Stored
+    from lyftlearn_entrypoint.cli.image.layers import Layer, Layers
 
 _LISTS = re.compile(r"\.dist-info/RECORD$|^var/lib/dpkg/info/[^/]+\.list$")
 # A path may go through that many links. Source: path_resolution(7).
@@ -136,7 +135,7 @@ class Weighed(io.RawIOBase):
         return Weight(self._size, (*whole, end) if self._all else (), end < SMALLEST)
 
 
-def read(saved: Saved | Stored, compress: bool = False, cache: Path | None = None) -> Image:
+def read(saved: Layers, compress: bool = False, cache: Path | None = None) -> Image:
     """An image of the engine. Compressing takes half a minute for each GB, once where there is a `cache`. Raises layers.Unreadable."""
     entries: dict[str, list[_Entry]] = {}
     weights: dict[str, Weight] = {}

@@ -64,19 +64,44 @@ class Chunks(io.RawIOBase):
         return size
 
 
-class Saved:
-    """An image as `docker save` gives it. `config`, its bytes `raw_config` and `layers` are there once the archive was read to its end.
-
-    Its streams are read from front to end.
-    """
+class Layers:
+    """An image's config, its bytes `raw_config`, and its layers, wherever they are read from. `seekable`: the streams can be read from
+    anywhere, not only from front to end."""
 
     seekable = False
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._stream = io.BufferedReader(Chunks(chunks), _CHUNK)
+    def __init__(self) -> None:
         self.raw_config = b""
         self.config: dict[str, Any] = {}
         self.layers: list[Layer] = []
+
+    def blobs(self) -> Iterator[tuple[str, IO[bytes]]]:
+        """Each layer once, as (key, its unpacked tar). Raises Unreadable."""
+        raise NotImplementedError
+
+    def files(self) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
+        """Each entry of each layer, as (the layer's key, entry, archive to read it from). Paths have no leading `./` or `/`."""
+        for key, stream in self.blobs():
+            try:
+                with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as layer:
+                    for member in layer:
+                        member.name = posixpath.normpath(member.name).lstrip("/")
+                        if member.name != ".":
+                            yield key, member, layer
+            except (tarfile.TarError, EOFError, zlib.error) as error:
+                raise Unreadable(f"the layer {key} is no whole tar ({type(error).__name__}: {error})") from error
+
+    def named(self, key: str) -> list[Layer]:
+        """The layers of that key: more than one where an image holds the same layer twice."""
+        return [layer for layer in self.layers if layer.key == key]
+
+
+class Saved(Layers):
+    """An image as `docker save` gives it. `config` and `layers` are there once the archive was read to its end."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        super().__init__()
+        self._stream = io.BufferedReader(Chunks(chunks), _CHUNK)
 
     def blobs(self) -> Iterator[tuple[str, IO[bytes]]]:
         """Each layer once, as (key, its unpacked tar), in the order of the archive. Raises Unreadable."""
@@ -101,22 +126,6 @@ class Saved:
         except (tarfile.TarError, EOFError) as error:
             raise Unreadable(f"the archive ends early, or is none ({type(error).__name__}: {error})") from error
         self._settle(documents, links)
-
-    def files(self) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
-        """Each entry of each layer, as (the layer's key, entry, archive to read it from). Paths have no leading `./` or `/`."""
-        for key, stream in self.blobs():
-            try:
-                with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as layer:
-                    for member in layer:
-                        member.name = posixpath.normpath(member.name).lstrip("/")
-                        if member.name != ".":
-                            yield key, member, layer
-            except (tarfile.TarError, EOFError, zlib.error) as error:
-                raise Unreadable(f"the layer {key} is no whole tar ({type(error).__name__}: {error})") from error
-
-    def named(self, key: str) -> list[Layer]:
-        """The layers of that key: more than one where an image holds the same layer twice."""
-        return [layer for layer in self.layers if layer.key == key]
 
     def _settle(self, documents: dict[str, bytes], links: dict[str, str]) -> None:
         try:

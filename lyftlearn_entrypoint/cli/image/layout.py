@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lyftlearn_entrypoint.cli.image.layers import Saved
-    from lyftlearn_entrypoint.cli.image.stored import Stored
+    from lyftlearn_entrypoint.cli.image.layers import Layers
 
 HOT = "hot.txt"
 # The list is traced on amd64; what is compiled is named after the machine.
@@ -118,9 +117,7 @@ def _answered(answers: Any, tag: str) -> None:
 class Archive:
     """What `docker load` reads of an image whose layers are laid out anew while it is read. `digest` is its config's, once it was."""
 
-    def __init__(
-        self, saved: Saved | Stored, tars: dict[str, IO[bytes]], hot: list[str], tags: list[str], epoch: int, below: int = 0
-    ) -> None:
+    def __init__(self, saved: Layers, tars: dict[str, IO[bytes]], hot: list[str], tags: list[str], epoch: int, below: int = 0) -> None:
         self._saved = saved
         self._tars = tars
         self._hot = hot

@@ -12,8 +12,9 @@ import click
 
 from lyftlearn_entrypoint.cli.image import build as image_build
 from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image import stored
 from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, tag_of
-from lyftlearn_entrypoint.cli.image.layers import Saved, deleted
+from lyftlearn_entrypoint.cli.image.layers import Layers, deleted
 from lyftlearn_entrypoint.cli.image.stamp import config_of, moment
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Difference:
     what: str
 
 
-def index(saved: Saved) -> dict[str, Index]:
+def index(saved: Layers) -> dict[str, Index]:
     """What each layer holds, by its diff id."""
     found: dict[str, Index] = {}
     for key, member, archive in saved.files():
@@ -112,7 +113,7 @@ def compare(client: Any, first: Any, second: Any) -> Iterator[Difference]:
 
     digests = [image.attrs["RootFS"]["Layers"] for image in (first, second)]
     if digests[0] != digests[1]:
-        saved = [Saved(image.save()) for image in (first, second)]
+        saved = [stored.read(client, image) for image in (first, second)]
         indices = [index(each) for each in saved]
         for a, b in zip(saved[0].layers, saved[1].layers, strict=False):
             if a.diff_id != b.diff_id:

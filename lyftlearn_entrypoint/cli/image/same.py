@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lyftlearn_entrypoint.cli.image import docker as image_docker
+from lyftlearn_entrypoint.cli.image import stored
 from lyftlearn_entrypoint.cli.image.common import find
-from lyftlearn_entrypoint.cli.image.layers import Saved, Unreadable
+from lyftlearn_entrypoint.cli.image.layers import Unreadable
 from lyftlearn_entrypoint.cli.image.reproduce import Difference, compare_config, compare_layer, index
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def compared(first: list[tuple[Layer, Index]], second: list[tuple[Layer, Index]]
         yield Difference("layers", f"{len(first)} -> {len(second)}")
 
 
-def read(image: Any) -> tuple[dict[str, Any], list[tuple[Layer, Index]]]:
+def read(client: Any, image: Any) -> tuple[dict[str, Any], list[tuple[Layer, Index]]]:
     """An image of the engine: its config, and each layer, lowest first, with what is in it. Raises layers.Unreadable."""
-    saved = Saved(image.save())
+    saved = stored.read(client, image)
     found = index(saved)
     return saved.config, [(layer, found[layer.diff_id]) for layer in saved.layers]
 
@@ -47,7 +48,7 @@ def same(first: str, second: str, top: int) -> None:
     client = image_docker.connect()
     images = [find(client, name) for name in (first, second)]
     try:
-        (config, ours), (other_config, theirs) = (read(image) for image in images)
+        (config, ours), (other_config, theirs) = (read(client, image) for image in images)
     except Unreadable as error:
         raise click.ClickException(str(error)) from None
     found = [*compared(ours, theirs), *compare_config(config, other_config)]

@@ -21,9 +21,10 @@ import click
 
 from lyftlearn_entrypoint.cli.image import docker as image_docker
 from lyftlearn_entrypoint.cli.image import secrets as image_secrets
+from lyftlearn_entrypoint.cli.image import stored
 from lyftlearn_entrypoint.cli.image.certificates import Certificates
 from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, lineage, tag_of
-from lyftlearn_entrypoint.cli.image.layers import Layer, Saved, deleted
+from lyftlearn_entrypoint.cli.image.layers import Layer, Layers, deleted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,7 +79,7 @@ class Scanner:
         self.files = 0
         self.bytes = 0
 
-    def scan(self, saved: Saved) -> list[Finding]:
+    def scan(self, saved: Layers) -> list[Finding]:
         """Every finding, lowest layer first, the config's last. Raises layers.Unreadable."""
         found: dict[tuple[str, str], set[tuple[str, str]]] = {}
         gone: dict[str, list[str]] = {}
@@ -213,10 +214,11 @@ def scan(name: str, checkout: Path, tag: str, ca: Path | None, pip_config: Path 
     """
     root = checkout.resolve()
     directory_of(root, name)
-    made = find(image_docker.connect(), tag or tag_of(name))
+    client = image_docker.connect()
+    made = find(client, tag or tag_of(name))
     own = image_secrets.own_values(os.environ, pip_config.read_text() if pip_config and pip_config.is_file() else "")
     scanner = Scanner(own, ca.read_bytes() if ca and ca.is_file() else b"")
-    saved = Saved(made.save())
+    saved = stored.read(client, made)
     every = scanner.scan(saved)
     left, stale = sift(every, allowed(root), lineage(root, name))
     if as_json:

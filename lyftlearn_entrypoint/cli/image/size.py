@@ -16,8 +16,9 @@ from lyftlearn_entrypoint.cli.image import docker as image_docker
 from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, keeps_manifests, tag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
+
+    from lyftlearn_entrypoint.cli.image.layers import Layers
 
 # Runs in the image, on its own Python. A file counts for the distribution whose RECORD names it; compiled files go with their source.
 # A JAR counts by itself, also one that came with a Python distribution (Spark's do); those of Debian's packages count for these.
@@ -80,18 +81,18 @@ def layers(history: list[dict[str, Any]]) -> list[Layer]:
 
 
 def measured(client: Any, image: Any) -> tuple[list[Layer], int]:
-    """(layers with files, bytes in all) of an image: as the Engine counts, or out of `docker save` where it counts blocks of its disk."""
+    """(layers with files, bytes in all) of an image: as the Engine counts, or by its files where it counts blocks of its disk."""
     if not keeps_manifests(client):
         return layers(client.api.history(image.id)), image.attrs["Size"]
-    found = unpacked_layers(image.save())
+    from lyftlearn_entrypoint.cli.image import stored  # which knows layers by their names, as here
+
+    found = unpacked_layers(stored.read(client, image))
     return found, sum(layer.size for layer in found)
 
 
-def unpacked_layers(chunks: Iterable[bytes]) -> list[Layer]:
-    """The layers with files, lowest first, out of `docker save`."""
-    from lyftlearn_entrypoint.cli.image.layers import Saved
-
-    saved, sizes = Saved(chunks), Counter[str]()
+def unpacked_layers(saved: Layers) -> list[Layer]:
+    """The layers with files, lowest first."""
+    sizes = Counter[str]()
     for key, member, _ in saved.files():
         sizes[key] += member.size
     return [Layer(layer.name, sizes[layer.key]) for layer in saved.layers if sizes[layer.key]]
@@ -124,14 +125,11 @@ def kinds(found: list[Package]) -> list[tuple[str, int, int]]:
     return sorted(((kind, len(each), sum(each)) for kind, each in sizes.items()), key=lambda row: (-row[2], row[0]))
 
 
-def compressed_layers(chunks: Iterable[bytes], made: list[Layer]) -> list[Layer]:
-    """`made`, each with its size as gzip's level 6 gives it, out of `docker save`.
+def compressed_layers(saved: Layers, made: list[Layer]) -> list[Layer]:
+    """`made`, each with its size as gzip's level 6 gives it.
 
     Registries keep what the pushing engine compressed; its gzip differs from zlib by a few percent. Takes half a minute for each GB.
     """
-    from lyftlearn_entrypoint.cli.image.layers import Saved
-
-    saved = Saved(chunks)
     sizes = {}
     for key, stream in saved.blobs():
         squeeze = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
@@ -204,7 +202,9 @@ def size(name: str, checkout: Path, tag: str, top: int, compressed: bool, check:
     made = find(client, tag or tag_of(name))
     found, total = measured(client, made)
     if compressed:
-        found = compressed_layers(made.save(), found)
+        from lyftlearn_entrypoint.cli.image import stored
+
+        found = compressed_layers(stored.read(client, made), found)
     printed = client.containers.run(
         made.id, ["-IS", "-c", MEASURE], entrypoint="/usr/bin/python3", remove=True, network_mode="none", user="0", stderr=False
     )

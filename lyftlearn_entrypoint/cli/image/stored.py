@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from lyftlearn_entrypoint.cli.image.layers import Saved, Unreadable, settled
+from lyftlearn_entrypoint.cli.image.layers import Layers, Saved, Unreadable, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -108,8 +108,8 @@ class Assembled(io.RawIOBase):
         return self._open[1]
 
 
-class Stored:
-    """What `layers.Saved` gives of an image, read out of the engine's own directory `root`; its streams can be read from anywhere.
+class Stored(Layers):
+    """An image, read out of the engine's own directory `root`; its streams can be read from anywhere.
 
     Raises layers.Unreadable where that is not there, or is not as it is read here.
     """
@@ -117,11 +117,12 @@ class Stored:
     seekable = True
 
     def __init__(self, root: Path, image_id: str) -> None:
+        super().__init__()
         base = root / "image" / "overlay2"
         self.raw_config = config(base, image_id)
         if not self.raw_config:
             raise Unreadable(f"{base} does not have {image_id}")
-        self.config: dict[str, Any] = json.loads(self.raw_config)
+        self.config = json.loads(self.raw_config)
         self.layers = settled(self.config, self.config["rootfs"]["diff_ids"])
         self._tars: dict[str, tuple[Path, Path]] = {}
         chain = ""
@@ -174,7 +175,7 @@ def config(base: Path, image_id: str) -> bytes:
     return found if hashlib.sha256(found).hexdigest() == digest else b""
 
 
-def read(client: Any, image: Any) -> Stored | Saved:
+def read(client: Any, image: Any) -> Layers:
     """The image, as quickly as it can be read here."""
     told = client.info()
     if told["Driver"] == "overlay2":
@@ -186,7 +187,7 @@ def read(client: Any, image: Any) -> Stored | Saved:
 
 
 @contextlib.contextmanager
-def opened(client: Any, image: Any) -> Iterator[tuple[Stored | Saved, dict[str, IO[bytes]]]]:
+def opened(client: Any, image: Any) -> Iterator[tuple[Layers, dict[str, IO[bytes]]]]:
     """The image, and each of its layers by its key, to be read from anywhere; as copies where it has to be saved.
 
     Raises layers.Unreadable.
