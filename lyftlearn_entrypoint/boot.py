@@ -138,7 +138,7 @@ class Start:
             self.files = Files(settings["root"])
         # A kernel's stderr is nobody's to read until something is wrong.
         self.kernel = self.context.name == STUDIO and bool(self.process.argv)
-        level = settings["log_level"] or ("warning" if self.kernel else "info")
+        level = settings["log_level"].lower() or ("warning" if self.kernel else "info")
         write = self.process.write
         if settings["trace"]:
             from lyftlearn_entrypoint.trace import Tracer

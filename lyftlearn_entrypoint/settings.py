@@ -156,7 +156,7 @@ def _steps(value: str) -> str:
     for part in value.split(","):
         step = part.strip()
         if step not in STEPS:
-            meant = nearest(step, STEPS)
+            meant = "" if step == "none" else nearest(step, STEPS)
             hint = "; is " + meant + " meant?" if meant else ": it is one of " + ", ".join(STEPS) + ", or none alone"
             return ascii(step) + " is not a step" + hint
     return ""
@@ -289,7 +289,7 @@ _CHECKS: "dict[str, Callable[[str], str]]" = {
     "user": _user,
     "seconds": _seconds,
     "log": _one_of("text", "json"),
-    "level": _one_of("debug", "info", "warning", "error"),
+    "level": lambda value: _one_of("debug", "info", "warning", "error")(value.lower()),
 }
 
 

@@ -148,7 +148,7 @@ BAD = {
     "user": ["two words", ":100", "1000:", "-1", "4294967295", "1000:-5", "a/b"],
     "seconds": ["soon", "0", "-5", "nan", "inf", "1e9", "60s"],
     "log": ["xml", "JSON"],
-    "level": ["loud", "INFO"],
+    "level": ["loud", "warn"],
 }
 GOOD = {
     "context": ["kubernetes", "studio"],
@@ -175,7 +175,7 @@ GOOD = {
     "user": ["worker", "1000", "1000:100", "0", "worker:0", "1000680000:0"],
     "seconds": ["5", "0.5", "86400"],
     "log": ["text", "json"],
-    "level": ["debug", "error"],
+    "level": ["debug", "error", "DEBUG"],
 }
 ROWS = {kind: [row[0] for row in TABLE if row[1] == kind] for kind in {row[1] for row in TABLE}}
 
