@@ -36,7 +36,8 @@ class Files:
         """The bytes of a file; None where there is none. Reads `limit` + 1 bytes at most, so that a
         caller can tell that a file is too large. Raises OSError when a file that is there cannot be read."""
         try:
-            fd = posix.open(self.real(path), posix.O_RDONLY | posix.O_CLOEXEC)
+            # O_NONBLOCK: a FIFO under the name of a file must not hold the start for ever. Of regular files it changes nothing.
+            fd = posix.open(self.real(path), posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:

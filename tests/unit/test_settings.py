@@ -110,6 +110,7 @@ def test_mistyped_key_is_a_warning_with_its_place(tmp_path: Path, form: str) -> 
 
 def test_nearest_is_the_nearest_and_itself() -> None:
     assert all(nearest(name, NAMES) == name for name in NAMES)
+    assert nearest("DEADLINE", NAMES) == nearest("LYFTLEARN_DEADLINE", NAMES) == "deadline"  # keys as one may write them
 
 
 # Bad values ------------------------------------------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ def test_writers_of_which_some_do_not_get_the_lock(tmp_path: Path) -> None:
     from lyftlearn_entrypoint import volume
 
     write(tmp_path / "v", FIRST)
-    failed: list[BaseException] = []
+    failed: list[OSError] = []
     done = threading.Event()
 
     def unlocked() -> None:
@@ -201,7 +201,7 @@ def test_writers_of_which_some_do_not_get_the_lock(tmp_path: Path) -> None:
                 if done.is_set():
                     break
                 volume._write(str(tmp_path / "v"), FIRST, 0o400, None)
-        except BaseException as error:
+        except OSError as error:
             failed.append(error)
 
     writer = threading.Thread(target=unlocked)
