@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         def is_dir(self, path: str) -> bool: ...
 
 
+TEMPORARY = ("/tmp", "/dev/shm", "/var/tmp")  # where a start that finds no better place may write, in this order
 _DIRECTORY = 0o040000  # stat(2), S_IFDIR
 _TYPE = 0o170000  # S_IFMT
 
