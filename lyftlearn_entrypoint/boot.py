@@ -98,15 +98,18 @@ class Start:
             before_fetch(settings, host.user if switch else None)
         inputs = self.fetch(settings, self.spark(settings, host), before_fetch is None)
         with self.span("plan"):
-            launch: Launch | None = None
-            while launch is None:
+            while True:
                 try:
                     launch = self.plan(command, settings, inputs, host, switch)
+                    break
                 except StartError as error:
                     if (inputs.environment is None and inputs.secrets is None) or not self.forgive(error):
                         raise
                     # The document first, the larger one: without it the credentials may do.
-                    inputs.environment, inputs.secrets = None, inputs.secrets if inputs.environment is not None else None
+                    if inputs.environment is not None:
+                        inputs.environment = None
+                    else:
+                        inputs.secrets = None
         for warning in launch.warnings:
             self.log.warning(warning)
         for note in launch.notes:
