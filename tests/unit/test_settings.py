@@ -185,6 +185,19 @@ def test_every_kind_is_tried() -> None:
     assert set(BAD) == set(GOOD) == set(ROWS)
 
 
+@pytest.mark.parametrize("kind", GOOD)
+@pytest.mark.parametrize("mark", ["\0", "\ud800", "9" * 5000], ids=["NUL", "lone surrogate", "digits"])
+def test_what_json_can_hold_and_no_variable_can_is_no_defect(kind: str, mark: str) -> None:
+    """A NUL or a lone surrogate is a wrong value; so many digits may be one, but int() refuses to read them (over 4,300)."""
+    problems = [check(kind, good + mark) for good in GOOD[kind]]
+    assert all(problems) or mark[0] == "9"
+
+
+@pytest.mark.parametrize("kind", ["s3", "model", "destination"])
+def test_a_key_of_s3_is_unicode(kind: str) -> None:
+    assert check(kind, GOOD[kind][-1].replace("/", "/\udcff")) == "it is not Unicode text"
+
+
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in GOOD.items() for value in values])
 def test_good_value(kind: str, value: str) -> None:
     assert check(kind, value) == ""
