@@ -4,6 +4,7 @@ said with the path and the kernel's own word."""
 import posix
 
 from lyftlearn_entrypoint.errors import BadSettings
+from lyftlearn_entrypoint.files import TEMPORARY
 from lyftlearn_entrypoint.launch import HYPERPARAMETERS_FILE
 from lyftlearn_entrypoint.settings_table import variable
 from lyftlearn_entrypoint.volume import make_directories, random_hex, replace_file, write_volume
@@ -108,7 +109,7 @@ def _write_hyperparameters(launch: "Launch", files: "Files", log: "Log", owner: 
     content, candidates = launch.hyperparameters or (b"", [])
     refused = ""
     for number, candidate in enumerate([*candidates, ""]):
-        # The last resort is a directory of our own in /tmp: one that is there may be somebody else's.
+        # The last resort is a directory of our own where everybody may write: one that is there may be somebody else's.
         path = files.real(candidate) if candidate else _own_directory(files) + "/hyperparameters.json"
         try:
             mode, its_owner = 0o644, owner
@@ -152,12 +153,15 @@ def _keep_own(launch: "Launch", files: "Files", content: bytes) -> None:
 
 
 def _own_directory(files: "Files") -> str:
-    path = files.real("/tmp") + "/lyftlearn-input-" + random_hex()
-    try:
-        posix.mkdir(path, 0o755)
-        posix.chmod(path, 0o755)
-    except OSError:
-        pass  # then writing fails, and says why
+    path = ""
+    for parent in TEMPORARY:
+        path = files.real(parent) + "/lyftlearn-input-" + random_hex()
+        try:
+            posix.mkdir(path, 0o755)
+            posix.chmod(path, 0o755)
+            break
+        except OSError:
+            continue  # writing to the last one fails, and says why
     return path
 
 

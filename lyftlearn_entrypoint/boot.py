@@ -98,13 +98,18 @@ class Start:
             before_fetch(settings, host.user if switch else None)
         inputs = self.fetch(settings, self.spark(settings, host), before_fetch is None)
         with self.span("plan"):
-            try:
-                launch = self.plan(command, settings, inputs, host, switch)
-            except StartError as error:
-                if (inputs.environment is None and inputs.secrets is None) or not self.forgive(error):
-                    raise
-                inputs.environment = inputs.secrets = None
-                launch = self.plan(command, settings, inputs, host, switch)
+            while True:
+                try:
+                    launch = self.plan(command, settings, inputs, host, switch)
+                    break
+                except StartError as error:
+                    if (inputs.environment is None and inputs.secrets is None) or not self.forgive(error):
+                        raise
+                    # The document first, the larger one: without it the credentials may do.
+                    if inputs.environment is not None:
+                        inputs.environment = None
+                    else:
+                        inputs.secrets = None
         for warning in launch.warnings:
             self.log.warning(warning)
         for note in launch.notes:
@@ -138,7 +143,7 @@ class Start:
             self.files = Files(settings["root"])
         # A kernel's stderr is nobody's to read until something is wrong.
         self.kernel = self.context.name == STUDIO and bool(self.process.argv)
-        level = settings["log_level"] or ("warning" if self.kernel else "info")
+        level = settings["log_level"].lower() or ("warning" if self.kernel else "info")
         write = self.process.write
         if settings["trace"]:
             from lyftlearn_entrypoint.trace import Tracer

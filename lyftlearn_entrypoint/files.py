@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         def is_dir(self, path: str) -> bool: ...
 
 
+TEMPORARY = ("/tmp", "/dev/shm", "/var/tmp")  # where a start that finds no better place may write, in this order
 _DIRECTORY = 0o040000  # stat(2), S_IFDIR
 _TYPE = 0o170000  # S_IFMT
 
@@ -36,7 +37,8 @@ class Files:
         """The bytes of a file; None where there is none. Reads `limit` + 1 bytes at most, so that a
         caller can tell that a file is too large. Raises OSError when a file that is there cannot be read."""
         try:
-            fd = posix.open(self.real(path), posix.O_RDONLY | posix.O_CLOEXEC)
+            # O_NONBLOCK: a FIFO under the name of a file must not hold the start for ever. Of regular files it changes nothing.
+            fd = posix.open(self.real(path), posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:

@@ -73,4 +73,6 @@ class Log:
         else:
             word = "" if level == "info" else level + ": "
             line = "lyftlearn-entrypoint: " + word + message.replace("\n", " ").replace("\r", " ")
+            if not line.isprintable():  # a document's name must not steer the terminal that shows the line
+                line = "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in line)
         self._write(line.encode("utf-8", "backslashreplace") + b"\n")

@@ -9,6 +9,7 @@ import sys
 from lyftlearn_entrypoint import command as commands
 from lyftlearn_entrypoint.adapt.identity import User, can_write, resolve
 from lyftlearn_entrypoint.errors import BadDocument, CommandNotExecutable, CommandNotFound
+from lyftlearn_entrypoint.files import TEMPORARY
 from lyftlearn_entrypoint.launch import Host
 from lyftlearn_entrypoint.log import write_stderr
 
@@ -150,7 +151,7 @@ class Process:
     def _fallback_home(self, uid: int, files: "Files") -> str:
         """A directory of the user's own in the first temporary directory that can be written. One that somebody else made
         there beforehand is not taken."""
-        for parent in ("/tmp", "/dev/shm", "/var/tmp"):
+        for parent in TEMPORARY:
             path = files.real(parent) + "/home-" + str(uid)
             try:
                 found = posix.lstat(path)

@@ -156,21 +156,19 @@ def _steps(value: str) -> str:
     for part in value.split(","):
         step = part.strip()
         if step not in STEPS:
-            meant = nearest(step, STEPS)
+            meant = "" if step == "none" else nearest(step, STEPS)
             hint = "; is " + meant + " meant?" if meant else ": it is one of " + ", ".join(STEPS) + ", or none alone"
             return ascii(step) + " is not a step" + hint
     return ""
 
 
 def _absolute(value: str) -> str:
-    return "" if value.startswith("/") and "\0" not in value else ascii(value) + " is not an absolute path"
+    return "" if value.startswith("/") else ascii(value) + " is not an absolute path"
 
 
 def _words(value: str) -> str:
     from lyftlearn_entrypoint.command import split
 
-    if "\0" in value:
-        return "it holds a NUL"
     try:
         return "" if split(value) else "it holds no word"
     except ValueError as error:
@@ -208,7 +206,7 @@ def _staged(name: str) -> "Callable[[str], str]":
 
 def _address(value: str) -> str:
     host, separator, port = value.rpartition(":")
-    if not separator or not host or " " in value or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+    if not separator or not host or " " in value or not (port.isascii() and port.isdigit() and len(port) < 6) or not 0 < int(port) < 65536:
         return ascii(value) + " is not host:port"
     return ""
 
@@ -218,7 +216,7 @@ def _user(value: str) -> str:
     if not first or " " in value or (separator and not second) or "/" in value:
         return ascii(value) + " is not name, uid or uid:gid"
     for part in (first, second):
-        if part.lstrip("-").isdigit() and not (part.isascii() and part.isdigit() and int(part) < 2**32 - 1):
+        if part.lstrip("-").isdigit() and not (part.isascii() and part.isdigit() and len(part) < 20 and int(part) < 2**32 - 1):
             return ascii(value) + " holds a number that is no uid or gid"
     return ""
 
@@ -242,7 +240,7 @@ def _size(value: str) -> str:
 
 
 def _count(value: str) -> str:
-    return "" if value.isascii() and value.isdigit() and 0 < int(value) <= 10000 else ascii(value) + " is not a whole number of at least 1"
+    return "" if value.isascii() and value.isdigit() and 0 < int(value[:9]) <= 10000 else ascii(value) + " is not a number from 1 to 10000"
 
 
 def _connect(value: str) -> str:
@@ -289,10 +287,16 @@ _CHECKS: "dict[str, Callable[[str], str]]" = {
     "user": _user,
     "seconds": _seconds,
     "log": _one_of("text", "json"),
-    "level": _one_of("debug", "info", "warning", "error"),
+    "level": lambda value: _one_of("debug", "info", "warning", "error")(value.lower()),
 }
 
 
 def check(kind: str, value: str) -> str:
     """What is wrong with a value of this kind, or ''."""
+    try:
+        value.encode("utf-8", "strict" if kind in ("s3", "model", "destination") else "surrogateescape")
+    except UnicodeEncodeError:
+        return "it is not Unicode text"
+    if "\0" in value:
+        return "it holds a NUL"
     return _CHECKS[kind](value)

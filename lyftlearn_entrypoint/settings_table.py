@@ -18,7 +18,7 @@ TABLE: "tuple[tuple[str, str, str, str, str], ...]" = (
      "`none` for nothing. Without it the context decides (docs/contexts.md)."),
     ("root", "root", "", "",
      "Prefix for every absolute path that the entrypoint itself reads or writes, those in settings included (not the command, "
-     "not PATH): development without root."),
+     "not PATH, not HOME, and not the files that AWS_* variables name): development without root."),
     ("train_command", "words", "", "",
      "What `train` runs: split as a shell splits words, never run by a shell; further arguments are appended."),
     ("serve_command", "words", "", "",
@@ -147,6 +147,7 @@ def nearest(word: str, known: "tuple[str, ...]") -> str:
 
     Written out since difflib costs 6 ms and this runs on the start path, when something is already wrong.
     """
+    word = word.lower().removeprefix("lyftlearn_")
     best, best_distance = "", max(2, len(word) // 3) + 1
     for candidate in known:
         row = list(range(len(candidate) + 1))

@@ -73,13 +73,15 @@ def write_volume(
 ) -> str:
     """Write a volume at `directory` (a real path) and return where its bytes lie: on tmpfs where `memory` asks for it and
     there is one. A volume that is there is replaced, names that it no longer has are taken away. Raises OSError."""
+    from lyftlearn_entrypoint.lock import Lock
+
     place = directory
     if memory and (not on_tmpfs(directory) or _link(directory)):  # in this order: a start beside this one may make the link meanwhile
         place = _memory_place(directory, files) or directory
     fresh = place != directory and not _is_dir(place)
     try:
         make_directories(place)
-        with _Lock(place) as alone:
+        with Lock(place) as alone:
             data = _write(place, contents, mode, owner)
             if alone:
                 _sweep(place, data)
@@ -93,41 +95,19 @@ def write_volume(
     return write_volume(directory, contents, mode, owner, files, memory)  # where the other start's link points
 
 
-class _Lock:
-    """One writer at a time: notebook kernels that start together share a volume. Readers need no lock."""
-
-    __slots__ = ("_directory", "_fd")
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-
-    def __enter__(self) -> bool:
-        """Whether the lock is held."""
-        import fcntl
-
-        self._fd = posix.open(self._directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
-        for _ in range(50):  # 5 s: a writer that was stopped must not stop this start
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            except BlockingIOError:
-                time.sleep(0.1)
-            except OSError:
-                break  # a file system without locks: the worst is an old directory that stays
-        return False
-
-    def __exit__(self, *_: object) -> None:
-        posix.close(self._fd)
-
-
 def _write(place: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[int, int] | None") -> str:
     """Write the files and turn `..data` to them; the name of their directory."""
+    from lyftlearn_entrypoint.lock import claim
+
     for name in contents:
         if not _link(place + "/" + name) and _is_dir(place + "/" + name):
             raise IsADirectoryError(21, "Is a directory, and a file of that name is to be written", place + "/" + name)
-    data = time.strftime("..%Y_%m_%d_%H_%M_%S.", time.gmtime()) + random_hex()
-    base = place + "/" + data
-    posix.mkdir(base, 0o700)
+    busy, base = None, ""
+    while not _is_dir(base):  # a start beside this one may sweep it away before it is claimed
+        data = time.strftime("..%Y_%m_%d_%H_%M_%S.", time.gmtime()) + random_hex()
+        base = place + "/" + data
+        posix.mkdir(base, 0o700)
+        busy = claim(base, wait=True)
     try:
         for name, content in contents.items():
             write_file(base + "/" + name, content, mode, owner)
@@ -135,32 +115,47 @@ def _write(place: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[in
         if owner is not None:  # a start inside the program, a notebook kernel say, writes it again as that user
             posix.chown(base, owner[0], owner[1])
             posix.chown(place, owner[0], owner[1])
-        new = place + "/..new_" + random_hex()
-        posix.symlink(data, new)
-        posix.rename(new, place + "/" + _DATA)
+        _turn(place, _DATA, data)
     except BaseException:
         _remove_tree(base)
         raise
+    finally:
+        if busy is not None:
+            posix.close(busy)
     for name in contents:
         if _link(place + "/" + name) != _DATA + "/" + name:
-            new = place + "/..new_" + random_hex()
-            posix.symlink(_DATA + "/" + name, new)
-            posix.rename(new, place + "/" + name)  # over a file of the image too: a mount would have hidden it
+            _turn(place, name, _DATA + "/" + name)  # over a file of the image too: a mount would have hidden it
     for entry in posix.listdir(place):
         if entry not in contents and _link(place + "/" + entry) == _DATA + "/" + entry:
             _remove(place + "/" + entry)
     return data
 
 
+def _turn(place: str, name: str, target: str) -> None:
+    """Make `name` a link to `target`, at once."""
+    while True:
+        new = place + "/..new_" + random_hex()
+        posix.symlink(target, new)
+        try:
+            posix.rename(new, place + "/" + name)
+            return
+        except FileNotFoundError:
+            continue  # a start beside this one swept it away
+
+
 def _sweep(place: str, data: str) -> None:
-    """Take away what older writes left, those that crashed included. The lock keeps other writers out; names that start with
-    `..` are the volume's own."""
+    """Take away what older writes left, those that crashed included; names that start with `..` are the volume's own. The lock
+    keeps other writers out, but for one that no longer waited for it: what it writes, and what it turned `..data` to, stays."""
+    from lyftlearn_entrypoint.lock import claim
+
     for entry in posix.listdir(place):
-        if entry.startswith(("..2", "..new_", "..data_tmp")) and entry != data:
-            if _link(place + "/" + entry):
-                _remove(place + "/" + entry)
-            else:
-                _remove_tree(place + "/" + entry)
+        if not entry.startswith(("..2", "..new_", "..data_tmp")) or entry in (data, _link(place + "/" + _DATA)):
+            continue
+        if _link(place + "/" + entry):
+            _remove(place + "/" + entry)
+        elif (idle := claim(place + "/" + entry)) is not None:
+            _remove_tree(place + "/" + entry)
+            posix.close(idle)
 
 
 def on_tmpfs(path: str, mounts: str = "/proc/self/mounts") -> bool:

@@ -1,7 +1,7 @@
 """What an AWS service meant by an answer that is not the one hoped for. Loaded only when there is one."""
 
 from lyftlearn_entrypoint.documents import NotJson, parse
-from lyftlearn_entrypoint.errors import Missing, Refused
+from lyftlearn_entrypoint.errors import BadDocument, Missing, Refused
 from lyftlearn_entrypoint.fetch.endpoints import is_region
 
 TYPE_CHECKING = False
@@ -130,6 +130,8 @@ def failure(
         if deleted:
             said += ", it was deleted and a delete marker stands in its place"
         return Missing(said, missing, finding=_MISSING.get(action.partition(":")[0], "LL0422"))
+    if 200 <= reply.status < 300 and not code:
+        return BadDocument(said + ", not what was asked for", "Something else than AWS may answer there", finding="LL0434")
     source = "" if credentials is None else " with the credentials from " + credentials.source
     skew = clock_skew(reply, now)
     stale = code in _SIGNATURE_CODES and ("expired" in message.lower() or "not yet current" in message.lower())

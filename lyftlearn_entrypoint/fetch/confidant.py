@@ -178,7 +178,7 @@ class Confidant:
             finding="LL0606",
         )
 
-    def _final(self, response: "Response") -> "Refused | Missing | BadSettings":
+    def _final(self, response: "Response") -> "Refused | Missing | BadSettings | BadDocument":
         status = response.status
         if status == 403:
             return Refused(
@@ -208,6 +208,8 @@ class Confidant:
             return BadSettings(
                 self._asked() + ": 405, no service can have that name", "Correct LYFTLEARN_CONFIDANT_SERVICE", finding="LL0611"
             )
+        if 200 <= status < 300:
+            return BadDocument(self._asked() + " and answered " + str(status) + ", without a service", _PROXY_HINT, finding="LL0604")
         return Refused(
             self._asked() + ": " + str(status), "Check LYFTLEARN_CONFIDANT_URL and LYFTLEARN_CONFIDANT_SERVICE", finding="LL0612"
         )

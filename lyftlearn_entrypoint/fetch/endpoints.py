@@ -43,7 +43,7 @@ def configured(environ: "dict[str, str]", service: str) -> "str | None":
 def endpoint(environ: "dict[str, str]", service: str, region: str) -> str:
     """The URL, without a slash at its end, of `kms`, `sts` or `s3` in `region`."""
     own = configured(environ, service)
-    if own is not None:
+    if own is not None and region.isascii():  # it is signed for a region of any name
         return own
     if not is_region(region):
         raise BadSettings(

@@ -80,7 +80,7 @@ def split_authority(authority: str, default_port: int) -> "tuple[str, int]":
         host, _, port = authority.partition(":")
     if port and not (port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
         raise HttpError("a URL whose port is not a number from 1 to 65535", True)
-    if not host or any(mark in host for mark in "[]\\%<>\"'"):
+    if not host or not host.isascii() or any(mark <= " " or mark in "[]\\%<>\"'" for mark in host):
         raise HttpError("a URL without a host, or whose host is malformed", True)
     return host.lower(), int(port) if port else default_port
 
@@ -93,7 +93,7 @@ def quote(text: "str | bytes", safe: bytes = b"") -> str:
 
 def unquote(text: str) -> bytes:
     """Undo percent-encoding; a `%` without two hex digits stays as it is."""
-    first, *rest = text.encode("utf-8").split(b"%")
+    first, *rest = text.encode("utf-8", "surrogateescape").split(b"%")
     result = [first]
     for piece in rest:
         try:

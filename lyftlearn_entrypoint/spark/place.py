@@ -7,6 +7,7 @@ import posix
 
 from lyftlearn_entrypoint import context as contexts
 from lyftlearn_entrypoint.executor import spark_home
+from lyftlearn_entrypoint.files import TEMPORARY
 from lyftlearn_entrypoint.spark.resources import Resources, measure
 
 TYPE_CHECKING = False
@@ -161,7 +162,7 @@ def label_value(value: object) -> str:
 def _directory(uid: int, files: "Files") -> str:
     """A directory of this user's in the first place for temporary files that is there. One that somebody else made beforehand is not
     taken."""
-    for parent in ("/tmp", "/dev/shm", "/var/tmp"):
+    for parent in TEMPORARY:
         path = parent + "/lyftlearn-spark-" + str(uid)
         try:
             found = posix.lstat(files.real(path))

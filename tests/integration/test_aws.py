@@ -106,6 +106,7 @@ def test_retry_after_that_is_over_the_deadline_is_not_waited_for() -> None:
         (answer(403, error_xml("InvalidObjectState")), Refused, "(InvalidObjectState)"),
         (answer(404), Missing, "s3://bucket/a key: status 404. Check the URI"),
         (answer(405, b"", {"x-amz-delete-marker": "true"}), Missing, "it was deleted and a delete marker stands in its place"),
+        (answer(204), BadDocument, "status 204, not what was asked for. Something else than AWS"),
         (answer(302, b"", {"Location": "http://captive.example/login"}), Refused, "status 302"),
         (answer(200, b"x" * (MIB + 1)), BadDocument, f"s3://bucket/a key is {MIB + 1} bytes; at most {MIB}"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MIB + 1), BadDocument, f"is over {MIB} bytes; at most {MIB}"),

@@ -70,6 +70,8 @@ LATER = b'{"error": "Authenticated user is not authorized.", "reference": "secre
         (answer(200, b'["secret-looking-body"]', JSON), 65, "not a service"),
         (answer(200, b"null", JSON), 65, "not a service"),
         (answer(200, b"0", JSON), 65, "not a service"),
+        (answer(204), 65, "204"),
+        (answer(202, b'{"message": "secret-looking-body"}', JSON), 65, "202"),
         (answer(200, b'{"message": "secret-looking-body"}', JSON), 65, "not a service"),
         (answer(200, b'{"credentials": {}}', JSON), 65, "credentials is not a list"),
         (answer(200, b'{"credentials": [1]}', JSON), 65, "credentials is not a list"),

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -119,8 +120,14 @@ def test_a_name_that_cannot_be_a_file_is_65_before_anything_is_written(job: Job,
     assert job.left_behind() - before == {"opt/ml/output/failure"}
 
 
-def test_a_read_only_config_directory_gets_the_file_beside_it(job: Job, need: Need) -> None:
+@pytest.mark.parametrize(("refusing", "place"), [((), "/opt/ml/input/lyftlearn"), (("/opt/ml/input/lyftlearn", "/tmp"), "/dev/shm")])
+def test_a_read_only_config_directory_gets_the_file_beside_it(job: Job, need: Need, refusing: "tuple[str, ...]", place: str) -> None:
     """By its mode where that binds us; for root by a read-only mount in a mount namespace of its own."""
+    for name in refusing:
+        if job.path(name).is_dir():
+            job.path(name).rmdir()
+        job.path(name).write_bytes(b"no directory")
+    job.path("/dev/shm").mkdir(parents=True, exist_ok=True)
     job.hyperparameters({"rate": "0.0173"})
     job.channel(hyperparameters={"epochs": 3})
     directory = job.path(FILE).parent
@@ -134,8 +141,8 @@ def test_a_read_only_config_directory_gets_the_file_beside_it(job: Job, need: Ne
         directory.chmod(0o555)
         ended = job.run(words)
         directory.chmod(0o755)
-    path = job.path("/opt/ml/input/lyftlearn/hyperparameters.json")
-    assert ended.env["LYFTLEARN_HYPERPARAMETERS_FILE"] == str(path)
+    path = Path(ended.env["LYFTLEARN_HYPERPARAMETERS_FILE"])
+    assert str(path).startswith(str(job.path(place)))
     assert json.loads(path.read_bytes()) == {"epochs": "3", "rate": "0.0173"}
     assert written(job) == {"rate": "0.0173"}
     assert f"warning: hyperparameters: written to {path}, since {directory}" in ended.err

@@ -98,6 +98,14 @@ def test_a_staged_path_that_hides_the_command_is_left_out(studio: Job) -> None:
     assert (studio.root / NOTICE).exists()
 
 
+@pytest.mark.parametrize("document", [LARGE, {"PATH": "/no/such/place"}], ids=["too large", "hides the command"])
+def test_credentials_stay_where_the_document_alone_is_at_fault(studio: Job, service: Service, document: dict[str, str]) -> None:
+    studio.channel(environment=document)
+    ended = studio.start("sh", "-c", 'echo "kernel ${#CREDENTIALS_PASSWORD} $LARGE_1"', **service({"password": "hunter2"}))
+    assert (ended.code, ended.out) == (0, "kernel 7 \n")
+    assert ended.err.count("this start goes on without it: ") == 1
+
+
 def test_jupyterlab_finds_the_note_as_an_extension_and_loses_it_again(studio: Job, service: Service) -> None:
     """The form is that of jupyterlab_server.config.get_federated_extensions: package.json with `jupyterlab._build`."""
     with serve(lambda _: answer(403, b"")) as server:

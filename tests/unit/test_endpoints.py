@@ -77,3 +77,13 @@ def test_what_is_no_region_never_gets_into_a_host_name(region: str) -> None:
     assert not is_region(region)
     with pytest.raises(BadSettings):
         endpoint({}, "kms", region)
+
+
+@pytest.mark.parametrize(("region", "fits"), [("here_1", True), ("\udcff", False), ("r\xe9gion", False)])
+def test_an_endpoint_of_ones_own_has_a_region_of_any_name_that_can_be_signed(region: str, fits: bool) -> None:
+    environ = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000/"}
+    if fits:
+        assert endpoint(environ, "kms", region) == "http://127.0.0.1:9000"
+    else:
+        with pytest.raises(BadSettings, match="the AWS region is not one"):
+            endpoint(environ, "kms", region)

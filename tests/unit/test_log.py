@@ -55,6 +55,8 @@ def test_every_message_is_one_line(message: str) -> None:
         assert lines.written[0].count(b"\n") == 1
         assert lines.written[0].endswith(b"\n")
         assert b"\r" not in lines.written[0]
+        if form == "text":
+            assert lines.text.rstrip("\n").isprintable()  # no escape sequence of a document's own reaches a terminal
         if form == "json":
             record = json.loads(lines.written[0])
             assert (record["message"], record["path"]) == (message, message)

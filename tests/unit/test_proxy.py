@@ -78,7 +78,16 @@ def test_no_proxy(no_proxy: str, host: str, direct: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["socks5://user:s3cr3t@p:1", "https://user:s3cr3t@p:1", "http://user:s3cr3t@:1", "http://user:s3cr3t@p:x"]
+    "value",
+    [
+        "socks5://user:s3cr3t@p:1",
+        "https://user:s3cr3t@p:1",
+        "http://user:s3cr3t@:1",
+        "http://user:s3cr3t@p:x",
+        "http://user:s3cr3t\udcff@pr\xf6xy:1",
+        "http://user:s3cr3t@\udcff:1",
+        "s3cr3t and blanks",
+    ],
 )
 def test_a_proxy_that_cannot_be_used_is_an_error_without_its_password(value: str) -> None:
     with pytest.raises(HttpError) as caught:

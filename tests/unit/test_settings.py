@@ -110,6 +110,7 @@ def test_mistyped_key_is_a_warning_with_its_place(tmp_path: Path, form: str) -> 
 
 def test_nearest_is_the_nearest_and_itself() -> None:
     assert all(nearest(name, NAMES) == name for name in NAMES)
+    assert nearest("DEADLINE", NAMES) == nearest("LYFTLEARN_DEADLINE", NAMES) == "deadline"  # keys as one may write them
 
 
 # Bad values ------------------------------------------------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ BAD = {
     "user": ["two words", ":100", "1000:", "-1", "4294967295", "1000:-5", "a/b"],
     "seconds": ["soon", "0", "-5", "nan", "inf", "1e9", "60s"],
     "log": ["xml", "JSON"],
-    "level": ["loud", "INFO"],
+    "level": ["loud", "warn"],
 }
 GOOD = {
     "context": ["kubernetes", "studio"],
@@ -175,13 +176,26 @@ GOOD = {
     "user": ["worker", "1000", "1000:100", "0", "worker:0", "1000680000:0"],
     "seconds": ["5", "0.5", "86400"],
     "log": ["text", "json"],
-    "level": ["debug", "error"],
+    "level": ["debug", "error", "DEBUG"],
 }
 ROWS = {kind: [row[0] for row in TABLE if row[1] == kind] for kind in {row[1] for row in TABLE}}
 
 
 def test_every_kind_is_tried() -> None:
     assert set(BAD) == set(GOOD) == set(ROWS)
+
+
+@pytest.mark.parametrize("kind", GOOD)
+@pytest.mark.parametrize("mark", ["\0", "\ud800", "9" * 5000], ids=["NUL", "lone surrogate", "digits"])
+def test_what_json_can_hold_and_no_variable_can_is_no_defect(kind: str, mark: str) -> None:
+    """A NUL or a lone surrogate is a wrong value; so many digits may be one, but int() refuses to read them (over 4,300)."""
+    problems = [check(kind, good + mark) for good in GOOD[kind]]
+    assert all(problems) or mark[0] == "9"
+
+
+@pytest.mark.parametrize("kind", ["s3", "model", "destination"])
+def test_a_key_of_s3_is_unicode(kind: str) -> None:
+    assert check(kind, GOOD[kind][-1].replace("/", "/\udcff")) == "it is not Unicode text"
 
 
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in GOOD.items() for value in values])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lyftlearn_entrypoint.files import Files
+from lyftlearn_entrypoint.lock import claim
 from lyftlearn_entrypoint.volume import write_volume
 from tests.unit.helpers import FIRST, check_layout, is_root, mode, seen
 
@@ -166,3 +167,52 @@ def test_owner(tmp_path: Path, need: Callable[[object, str], None]) -> None:
     write(tmp_path / "v", {"a": b"x"}, owner=(4711, 815))
     found = os.stat(tmp_path / "v" / "a")
     assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (4711, 815, 0o400)
+
+
+def test_what_another_writer_still_writes_stays(tmp_path: Path) -> None:
+    """A writer that waited in vain for the volume's lock writes beside the one that holds it, which must not sweep its files away."""
+    write(tmp_path / "v", FIRST)
+    busy = tmp_path / "v" / "..2026_11_27_14_54_38.2ed30d1ffd"
+    busy.mkdir()
+    (busy / "password").write_bytes(b"half")
+    claimed = claim(str(busy))
+    assert claimed is not None
+    write(tmp_path / "v", FIRST)
+    assert (busy / "password").read_bytes() == b"half"
+    os.close(claimed)  # the writer is done, or was killed
+    write(tmp_path / "v", FIRST)
+    assert not busy.exists()
+    check_layout(tmp_path / "v", FIRST, 0o400)
+
+
+def test_writers_of_which_some_do_not_get_the_lock(tmp_path: Path) -> None:
+    """Writers that no longer wait for the lock, beside others that hold it in turn: each ends well, and the volume is whole."""
+    import threading
+
+    from lyftlearn_entrypoint import volume
+
+    write(tmp_path / "v", FIRST)
+    failed: list[OSError] = []
+    done = threading.Event()
+
+    def unlocked() -> None:
+        try:
+            for _ in range(100):
+                if done.is_set():
+                    break
+                volume._write(str(tmp_path / "v"), FIRST, 0o400, None)
+        except OSError as error:
+            failed.append(error)
+
+    writer = threading.Thread(target=unlocked)
+    writer.start()
+    try:
+        for _ in range(20):
+            write(tmp_path / "v", FIRST)
+            assert (tmp_path / "v" / "..data").exists()
+    finally:
+        done.set()
+        writer.join()
+    assert not failed
+    write(tmp_path / "v", FIRST)
+    check_layout(tmp_path / "v", FIRST, 0o400)

@@ -127,5 +127,8 @@ AREAS = (
         Known("LL0433", "request not accepted", 77,
               "AWS does not take the request as it is.",
               "Check names and region in the settings."),
+        Known("LL0434", "not AWS", 65,
+              "An answer of success without what was asked for, such as 204: something else than AWS answers there.",
+              "Check AWS_ENDPOINT_URL and its like, and proxies."),
     )),
 )  # fmt: skip
