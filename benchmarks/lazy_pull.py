@@ -6,9 +6,11 @@ As root, with /dev/fuse. containerd, docker-registry, openssl, unshare and strac
 version 0.4 (Debian 13's package soci-snapshotter) from --tools: later ones have no command that pulls lazily. The index is made here by
 `lyftlearn image soci`. All servers run in a mount namespace of their own, on loopback. For each start the snapshotter begins with nothing:
 the image is mounted, the start is run once under containerd, and what the registry's log says of its layers is counted. The prediction is
-made from a trace of the same start in the Docker Engine and the spans of the index: `least`, of pages that were read for certain, and
-`most`, of those that were mapped too; and, to tell the model of spans from that of pages, from the pages that the kernel says were
-touched (touched_pages.py). Starts that something has to ask whether they are over are left out: asking reads files as well.
+made from a trace of the same start in the Docker Engine and the spans of the index: `least`, of pages that were read for certain, `most`,
+of those that were mapped too, and `predicted`, of those that were read or looked at and what the kernel reads around these; and, to tell
+the model of spans from that of pages, from the pages that the kernel says were touched (touched_pages.py). `command` is `predicted` as
+`lyftlearn image footprint --compressed` prints it, which knows neither the real spans nor the registry's compression. Starts that
+something has to ask whether they are over are left out: asking reads files as well.
 """
 
 from __future__ import annotations
@@ -31,8 +33,10 @@ from benchmarks.touched_pages import Loop  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import run as footprint_run  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
+from lyftlearn_entrypoint.cli.footprint import tool as footprint_tool  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.account import Account  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN  # noqa: E402
+from lyftlearn_entrypoint.cli.footprint.tables import looked  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.trace import Trace  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
 from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
@@ -41,7 +45,7 @@ from lyftlearn_entrypoint.cli.soci.blobs import Blobs  # noqa: E402
 from tests.unit.soci_made import Reader  # noqa: E402
 
 ENCLOSED = "LYFTLEARN_BENCHMARK_ENCLOSED"
-KINDS = ("least", "most", "pages")
+KINDS = ("least", "predicted", "command", "most", "pages")
 STARTS = ("python", "entrypoint", "train", "sklearn", "job")
 # A file and ranges of bytes in it.
 Touched = tuple[footprint_layers.File, Iterable[tuple[int, int]]]
@@ -141,12 +145,14 @@ def main() -> None:
                 if choice.layer["digest"] in ztocs
             }
             digests = {choices[number].layer["digest"] for number in lazy}
-            files = footprint_layers.read(image.save())
-            strace = footprint_run.tool()
+            files = footprint_layers.read(image.save(), True)
+            tool = footprint_tool.tool()
             loop = Loop(image, directory / "loop")
             for start in footprint_starts.of(["base"], tuple(given.start or STARTS)):
-                traced = footprint_run.run(client, image, start, strace)
-                uses = Account(files, Trace(traced.lines, traced.until, image.attrs["Config"]["WorkingDir"] or "/").files).uses
+                traced = footprint_run.run(client, image, start, tool)
+                trace = Trace(traced.lines, traced.until, image.attrs["Config"]["WorkingDir"] or "/")
+                account = Account(files, trace.files, looked(traced.tables or []))
+                uses = account.uses
                 servers.cold()
                 before = servers.served(digests)
                 began = time.monotonic()
@@ -162,13 +168,16 @@ def main() -> None:
                 exact = loop.touched(files, lambda root: run(servers, start, image, root))  # noqa: B023  (called at once)
                 kinds: dict[str, list[Touched]] = {
                     "least": [(use.file, use.least) for use in uses],
+                    "predicted": [(use.file, use.predicted) for use in uses],
                     "most": [(use.file, use.most) for use in uses],
                     "pages": [(files.files[path], ranges) for path, ranges in exact.items()],
                 }
                 # When it is mounted a byte of each layer is asked for, to see whether it can be read.
                 in_run = after[0] - mounted[0]
-                for which, touched in kinds.items():
-                    size, spans = predicted(touched, lazy)
+                found = {which: predicted(touched, lazy) for which, touched in kinds.items()}
+                parts = [account.parts[number].fetched[1] for number in lazy]
+                found["command"] = (sum(part.compressed for part in parts), sum(part.spans for part in parts))
+                for which, (size, spans) in found.items():
                     row[which] = {"bytes": size, "spans": spans, "off": (size - in_run) / (in_run or 1)}
                 rows.append(row)
                 print(f"{start.name}: {told(row)}", file=sys.stderr)

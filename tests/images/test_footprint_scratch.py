@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers
 from lyftlearn_entrypoint.cli.footprint import run as footprint_run
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
+from lyftlearn_entrypoint.cli.footprint import tool as footprint_tool
 from lyftlearn_entrypoint.cli.image import footprint as image_footprint
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def test_an_image_for_another_machine_is_refused(client: Any, made: Any) -> None
     other = SimpleNamespace(attrs={**made.attrs, "Architecture": "s390x"})
     start = footprint_starts.Start("command", "", ("/data/b",))
     with pytest.raises(click.ClickException, match="the image is for s390x"):
-        footprint_run.run(client, other, start, footprint_run.Tool({}, ()))
+        footprint_run.run(client, other, start, footprint_tool.Tool({}, ()))
 
 
 def test_the_image_is_read_the_same_way_twice(client: Any, made: Any) -> None:
