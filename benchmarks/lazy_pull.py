@@ -31,14 +31,10 @@ sys.path.insert(0, str(HERE.parent))
 from benchmarks.lazy_servers import HOST, Servers  # noqa: E402
 from benchmarks.touched_pages import Loop  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers  # noqa: E402
-from lyftlearn_entrypoint.cli.footprint import run as footprint_run  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
-from lyftlearn_entrypoint.cli.footprint import tool as footprint_tool  # noqa: E402
-from lyftlearn_entrypoint.cli.footprint.account import Account  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN  # noqa: E402
-from lyftlearn_entrypoint.cli.footprint.tables import looked  # noqa: E402
-from lyftlearn_entrypoint.cli.footprint.trace import Trace  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
+from lyftlearn_entrypoint.cli.image.footprint import measure  # noqa: E402
 from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
 from lyftlearn_entrypoint.cli.soci import make, parallel, ztoc  # noqa: E402
 from lyftlearn_entrypoint.cli.soci.blobs import Blobs  # noqa: E402
@@ -112,7 +108,7 @@ def predicted(touched: list[Touched], lazy: dict[int, Reader]) -> tuple[int, int
 def told(row: dict[str, Any]) -> str:
     """A start in one line: MB that the registry served, and how far each prediction is off."""
     fetched = row["fetched"]
-    parts = (f"{which} {row[which]['bytes'] / 1e6:.1f} MB in {row[which]['spans']} spans ({row[which]['off']:+.1%})" for which in KINDS)
+    parts = (f"{which} {row[which]['bytes'] / 1e6:.1f} MB in {row[which]['spans']} spans ({row[which]['off']:+.1%})" for which in KINDS if which in row)
     served = f"{fetched['bytes'] / 1e6:.1f} MB in {fetched['requests']} requests"
     return f"{served}, mounted in {row['pull_seconds']:.1f} s, run in {row['run_seconds']:.1f} s; predicted: {', '.join(parts)}"
 
@@ -121,7 +117,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", default="lyftlearn-base:latest")
     parser.add_argument("--tools", type=Path, default=Path("/usr/bin"), help="where soci and soci-snapshotter-grpc 0.4 are")
-    parser.add_argument("--start", action="append", choices=STARTS)
+    known = {start.name: start for start in footprint_starts.of(["base", "distributed", "dl"]) if not (start.until or start.peer)}
+    parser.add_argument("--start", action="append", choices=known, help=f"repeatable; default {', '.join(STARTS)}")
+    parser.add_argument("--no-pages", dest="pages", action="store_false", help="without the kernel's count: it unpacks the whole image")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if not os.environ.get(ENCLOSED):
@@ -146,13 +144,10 @@ def main() -> None:
             }
             digests = {choices[number].layer["digest"] for number in lazy}
             files = footprint_layers.read(image.save(), True)
-            tool = footprint_tool.tool()
-            loop = Loop(image, directory / "loop")
-            for start in footprint_starts.of(["base"], tuple(given.start or STARTS)):
-                traced = footprint_run.run(client, image, start, tool)
-                trace = Trace(traced.lines, traced.until, image.attrs["Config"]["WorkingDir"] or "/")
-                account = Account(files, trace.files, looked(traced.tables or []))
-                uses = account.uses
+            loop = Loop(image, directory / "loop") if given.pages else None
+            for start in (known[name] for name in given.start or STARTS):
+                (measured,) = measure(client, image, files, [start])
+                account, uses = measured.account, measured.account.uses
                 servers.cold()
                 before = servers.served(digests)
                 began = time.monotonic()
@@ -165,13 +160,14 @@ def main() -> None:
                 after = servers.served(digests)
                 row: dict[str, Any] = {"start": start.name, "pull_seconds": pulled, "run_seconds": seconds}
                 row["fetched"] = {"bytes": after[0] - before[0], "requests": after[1] - before[1], "at_mount": mounted[0] - before[0]}
-                exact = loop.touched(files, lambda root: run(servers, start, image, root))  # noqa: B023  (called at once)
                 kinds: dict[str, list[Touched]] = {
                     "least": [(use.file, use.least) for use in uses],
                     "predicted": [(use.file, use.predicted) for use in uses],
                     "most": [(use.file, use.most) for use in uses],
-                    "pages": [(files.files[path], ranges) for path, ranges in exact.items()],
                 }
+                if loop:
+                    exact = loop.touched(files, lambda root: run(servers, start, image, root))  # noqa: B023  (called at once)
+                    kinds["pages"] = [(files.files[path], ranges) for path, ranges in exact.items()]
                 # When it is mounted a byte of each layer is asked for, to see whether it can be read.
                 in_run = after[0] - mounted[0]
                 found = {which: predicted(touched, lazy) for which, touched in kinds.items()}
