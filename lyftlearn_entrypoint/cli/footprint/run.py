@@ -95,6 +95,7 @@ def forget(client: Any, image: Any, paths: list[str], tool: Tool) -> list[str]:
     container = client.containers.create(
         image.id,
         entrypoint=list(tool.forget),
+        environment={"LC_ALL": "C"},  # any other would have Python map a file of the image
         name=f"lyftlearn-footprint-forget-{os.getpid()}",
         user="0",
         network_mode="none",

@@ -38,8 +38,8 @@ def measure(client: Any, made: Any, image: Image, starts: list[Start]) -> list[M
     found = []
     large = [file.path for file in image.files.values() if file.size > AROUND]
     if kept := footprint_run.forget(client, made, large, sent):
-        told = f"{len(kept)} files stay in the engine's memory, as {kept[0]}, since others use them: they may be predicted too large"
-        click.echo(f"lyftlearn image: {told}", err=True)
+        told = f"in use, so not read from the disk anew: {len(kept)}, as {kept[0]}; what is predicted of these may be too much"
+        click.echo(f"lyftlearn image: files {told}", err=True)
     for start in starts:
         click.echo(f"lyftlearn image: {start.name}: {start.title}", err=True)
         traced = footprint_run.run(client, made, start, sent)
