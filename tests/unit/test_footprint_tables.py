@@ -151,6 +151,26 @@ def test_it_ends_as_its_program_does(tmp_path: Path, program: str, code: int) ->
     assert run(tmp_path, sys.executable, "-c", program)[0] == code
 
 
+def test_the_program_has_what_it_would_have_without(tmp_path: Path) -> None:
+    """Its environment, and the signals that Python ignores for itself."""
+    program = "cat /proc/self/environ; grep SigIgn /proc/self/status"
+    out = tmp_path / "out"
+    with out.open("wb") as stream:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", pagemap.__file__, str(tmp_path / "tables"), "--", "/bin/sh", "-c", program],
+            check=True,
+            timeout=120,
+            stdout=stream,
+            env={"LC_ALL": "", "A": "1=2"},
+        )
+    assert done.returncode == 0
+    environment, _, ignored = out.read_bytes().rpartition(b"\0")
+    assert (
+        {b"LC_ALL=", b"A=1=2"} <= set(environment.split(b"\0")) <= {b"LC_ALL=", b"A=1=2", b"PWD=" + os.getcwdb(), b"OLDPWD=", b"_=/bin/cat"}
+    )
+    assert int(ignored.split()[1], 16) & (1 << 12 | 1 << 24) == 0  # SIGPIPE, SIGXFSZ
+
+
 def test_children_that_nobody_waits_for_hold_nothing_up(tmp_path: Path) -> None:
     program = "import os, time\nif os.fork() == 0:\n    os.setsid(); time.sleep(0.3); open(r'{0}', 'w').close()"
     left = tmp_path / "left"

@@ -189,7 +189,13 @@ def _child(connection: socket.socket, command: list[str]) -> None:
     except (OSError, KeyError):
         connection.send(b"-")
     connection.close()
-    os.execv(command[0], command)
+    # What Python has changed for itself: two signals, and a locale where there is none (PEP 538).
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    with open("/proc/self/environ", "rb") as stream:
+        variables = (each.partition(b"=") for each in stream.read().split(b"\0") if each)
+        environment = {name: value for name, _, value in variables}
+    os.execve(command[0], command, environment)
 
 
 def run(out: str, command: list[str]) -> int:
