@@ -108,8 +108,8 @@ def predicted(touched: list[Touched], lazy: dict[int, Reader]) -> tuple[int, int
 def told(row: dict[str, Any]) -> str:
     """A start in one line: MB that the registry served, and how far each prediction is off."""
     fetched = row["fetched"]
-    told = [(which, row[which]) for which in KINDS if which in row]
-    parts = (f"{which} {each['bytes'] / 1e6:.1f} MB in {each['spans']} spans ({each['off']:+.1%})" for which, each in told)
+    made = [(which, row[which]) for which in KINDS if which in row]
+    parts = (f"{which} {each['bytes'] / 1e6:.1f} MB in {each['spans']} spans ({each['off']:+.1%})" for which, each in made)
     served = f"{fetched['bytes'] / 1e6:.1f} MB in {fetched['requests']} requests"
     return f"{served}, mounted in {row['pull_seconds']:.1f} s, run in {row['run_seconds']:.1f} s; predicted: {', '.join(parts)}"
 
