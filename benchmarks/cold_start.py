@@ -1,6 +1,6 @@
 """From a cold node to the first line of a user's program: how long each way of having the image takes, and what it fetches.
 
-    python benchmarks/cold_start.py --plain lyftlearn-base:plain --hot lyftlearn-base:latest [--tools DIRECTORY] [--latency MS ...]
+    python benchmarks/cold_start.py --plain lyftlearn-base:plain --hot lyftlearn-base:latest [--index v1|v2] [--latency MS ...]
 
 --plain is the image as the engine made it (`lyftlearn image build base --no-layout --tag ...`), --hot the same with the layout. Everything
 is real: a registry, a relay before it that gives each round trip the latency, containerd, and for the lazy pulls AWS's snapshotter.
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -30,8 +29,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from benchmarks.lazy_pull import ENCLOSED, enclose, publish  # noqa: E402
-from benchmarks.lazy_servers import HOST, STORE, Servers  # noqa: E402
+from benchmarks.lazy_pull import publish  # noqa: E402
+from benchmarks.lazy_servers import HOST, Servers, enclosed  # noqa: E402
 from benchmarks.servers.relay import Relay  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
@@ -54,35 +53,26 @@ class Node(Servers):
         """The image as the node knows it."""
         return f"{HOST}:{self.relay.port}/app:{tag}"
 
-    def cold(self) -> None:
-        # Whoever else ends a run of the snapshotter on this machine may take its store away, and what is mounted there with it.
-        if not Path(STORE).is_mount():
-            Path(STORE).mkdir(parents=True, exist_ok=True)
-            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", STORE], check=True)
-        super().cold()
 
-
-def prepare(node: Node, image: str, tag: str) -> str:
-    """The image and its SOCI index in the registry; the index's digest."""
+def prepare(node: Node, image: str, kind: str, tag: str) -> None:
+    """The image and its SOCI index into the registry."""
     work = node.directory / f"work-{tag}"
     work.mkdir()
-    made = publish(node, image, work, tag)
+    publish(node, image, work, kind, tag)
     shutil.rmtree(work)
-    assert made.images[0].v1
-    return made.images[0].v1.digest
 
 
 def first_lines(node: Node, image: Any, name: str, snapshotter: str, program: str) -> tuple[float, float]:
     """Run a training job; (seconds until the entrypoint's first line, until the program's)."""
     start = footprint_starts.training("cold", "", PROGRAMS[program])
-    words = ["ctr", "--address", node.socket, "run", "--rm", "--snapshotter", snapshotter]
+    words = ["ctr", "run", "--rm", "--snapshotter", snapshotter]
     for key, value in {**start.environment, "LYFTLEARN_LOG_LEVEL": "info"}.items():
         words += ["--env", f"{key}={value}"]
     words += node.files(start)
     words += [name, f"cold-{time.monotonic_ns()}", *image.attrs["Config"]["Entrypoint"], *start.words]
     began = time.monotonic()
     entered = 0.0
-    with subprocess.Popen(words, env=node.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+    with subprocess.Popen(words, env=node.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
         assert running.stdout
         said = []
         for line in running.stdout:
@@ -97,13 +87,10 @@ def first_lines(node: Node, image: Any, name: str, snapshotter: str, program: st
     return entered, first
 
 
-def pull(node: Node, index: str, name: str) -> dict[str, Any]:
+def pull(node: Node, snapshotter: str, name: str) -> dict[str, Any]:
     """Pull the whole image, or mount it by its index; seconds, and what the registry served for it."""
     before, began = node.served(), time.monotonic()
-    if index:
-        node.call(str(node.tools / "soci"), "--address", node.socket, "image", "rpull", "--soci-index-digest", index, name)
-    else:
-        node.call("ctr", "--address", node.socket, "image", "pull", "--snapshotter", "overlayfs", name)
+    node.pull(name, snapshotter=snapshotter)
     seconds, after = time.monotonic() - began, node.served()
     return {"pull": seconds, "bytes": after[0] - before[0], "requests": after[1] - before[1]}
 
@@ -128,17 +115,17 @@ def measure(node: Node, image: Any, way: str, name: str, program: str, pulled: d
     return row
 
 
-def at(node: Node, image: Any, indices: dict[str, str], programs: list[str]) -> list[dict[str, Any]]:
+def at(node: Node, image: Any, programs: list[str]) -> list[dict[str, Any]]:
     """Every way and program, at the latency that the relay has. One eager pull serves all programs."""
     node.cold()
     there = {"pull": 0.0, "bytes": 0, "requests": 0}
-    pulled = pull(node, "", node.name("hot"))
+    pulled = pull(node, "overlayfs", node.name("hot"))
     rows = [measure(node, image, "eager", node.name("hot"), program, pulled) for program in programs]
     rows += [measure(node, image, "warm pool", node.name("hot"), program, there) for program in programs]
     for way, tag in (("lazy", "plain"), ("hot-first", "hot")):
         for program in programs:
             node.cold()
-            rows.append(measure(node, image, way, node.name(tag), program, pull(node, indices[tag], node.name(tag))))
+            rows.append(measure(node, image, way, node.name(tag), program, pull(node, "soci", node.name(tag))))
     return rows
 
 
@@ -159,28 +146,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plain", default="lyftlearn-base:plain", help="the image with its layers in the engine's order")
     parser.add_argument("--hot", default="lyftlearn-base:latest", help="the same, laid out")
-    parser.add_argument("--tools", type=Path, default=Path("/usr/bin"), help="where soci and soci-snapshotter-grpc 0.4 are")
+    parser.add_argument("--tools", type=Path, help="where soci-snapshotter-grpc and soci-node are; without it scripts/soci builds them")
+    parser.add_argument("--index", choices=["v1", "v2"], default="v2", help="which form of index")
     parser.add_argument("--latency", type=int, action="append", help="added to each round trip, in ms; default 0, 20 and 100")
     parser.add_argument("--program", action="append", choices=list(PROGRAMS))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    if not os.environ.get(ENCLOSED):
-        enclose()
-    for needed in (Path("/dev/fuse"), given.tools / "soci", given.tools / "soci-snapshotter-grpc"):
-        if not needed.exists():
-            raise SystemExit(f"there is no {needed}")
+    tools = enclosed(given.tools)
     image = image_docker.connect().images.get(given.hot)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="cold-") as directory:
-        node = Node(Path(directory), given.tools)
+        node = Node(Path(directory), tools)
         try:
-            indices = {tag: prepare(node, name, tag) for tag, name in (("plain", given.plain), ("hot", given.hot))}
+            for tag, name in (("plain", given.plain), ("hot", given.hot)):
+                prepare(node, name, given.index, tag)
             for latency in given.latency or (0, 20, 100):
                 node.relay.latency = latency / 1000
-                rows += at(node, image, indices, given.program or list(PROGRAMS))
+                rows += at(node, image, given.program or list(PROGRAMS))
         finally:
-            node.stop()
-            node.unmount()
+            node.close()
     if given.json:
         given.json.write_text(json.dumps(rows, indent=2) + "\n")
     print(shown(rows))

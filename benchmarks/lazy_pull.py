@@ -1,10 +1,10 @@
 """What `lyftlearn image footprint` predicts beside what a real lazy pull fetches: bytes that a registry served, for real starts.
 
-    python benchmarks/lazy_pull.py [--image lyftlearn-base:latest] [--tools DIRECTORY] [--start NAME ...] [--json]
+    python benchmarks/lazy_pull.py [--image lyftlearn-base:latest] [--index v1|v2] [--start NAME ...] [--json]
 
-As root, with /dev/fuse. containerd, docker-registry, openssl, unshare and strace are taken from PATH; `soci` and `soci-snapshotter-grpc` of
-version 0.4 (Debian 13's package soci-snapshotter) from --tools: later ones have no command that pulls lazily. The index is made here by
-`lyftlearn image soci`. All servers run in a mount namespace of their own, on loopback. For each start the snapshotter begins with nothing:
+As root, with /dev/fuse. containerd, docker-registry, openssl, unshare and strace are taken from PATH; AWS's soci-snapshotter-grpc and our
+client for it are what scripts/soci builds (--tools: they are there already). The index is made here, by `lyftlearn image soci`'s own code.
+All servers run in a mount namespace of their own, on loopback. For each start the snapshotter begins with nothing:
 the image is mounted, the start is run once under containerd, and what the registry's log says of its layers is counted. The prediction is
 made from a trace of the same start in the Docker Engine and the spans of the index: `least`, of pages that were read for certain, `most`,
 of those that were mapped too, and `predicted`, of those that were read or looked at and what the kernel reads around these; and, to tell
@@ -28,7 +28,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from benchmarks.lazy_servers import HOST, Servers  # noqa: E402
+from benchmarks.lazy_servers import HOST, Servers, enclosed  # noqa: E402
 from benchmarks.touched_pages import Loop  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
@@ -40,20 +40,14 @@ from lyftlearn_entrypoint.cli.soci import make, parallel, ztoc  # noqa: E402
 from lyftlearn_entrypoint.cli.soci.blobs import Blobs  # noqa: E402
 from tests.unit.soci_made import Reader  # noqa: E402
 
-ENCLOSED = "LYFTLEARN_BENCHMARK_ENCLOSED"
 KINDS = ("least", "predicted", "command", "most", "pages")
 STARTS = ("python", "entrypoint", "train", "sklearn", "job")
 # A file and ranges of bytes in it.
 Touched = tuple[footprint_layers.File, Iterable[tuple[int, int]]]
 
 
-def enclose() -> None:
-    """Start this program again where its mounts are nobody else's."""
-    os.execvpe("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv], {**os.environ, ENCLOSED: "1"})
-
-
-def publish(servers: Servers, image: str, work: Path, tag: str = "1") -> make.Made:
-    """The Engine's image and its index, version 1, into the registry; what was made, kept as blobs below work/layout."""
+def publish(servers: Servers, image: str, work: Path, kind: str, tag: str = "1") -> make.Made:
+    """The Engine's image and its index, v1 or v2, into the registry; what was made, kept as blobs below work/layout."""
     from lyftlearn_entrypoint.cli.image.ecr import Destination, Login, Tokens
     from lyftlearn_entrypoint.cli.image.registry import Registry
     from lyftlearn_entrypoint.cli.soci.push import send, store
@@ -69,12 +63,12 @@ def publish(servers: Servers, image: str, work: Path, tag: str = "1") -> make.Ma
     source = from_engine(image, work, parallel.processors())
     found = make.images(source, SMALLEST)
     ztocs = make.ztocs(source, found, blobs, SPAN, ztoc.TOOL, parallel.processors())
-    made = make.indices(source, found, ztocs, blobs, ("v1",), SPAN, ztoc.TOOL)
+    made = make.indices(source, found, ztocs, blobs, (kind,), SPAN, ztoc.TOOL)
     os.environ["REQUESTS_CA_BUNDLE"] = servers.certificate
     registry = Registry(Destination(f"{HOST}:{servers.port}", "app"), Nobody())
     send(registry, source, made, blobs)
     store(registry, source, made)
-    registry.put_manifest(tag, source.root)
+    registry.put_manifest(tag, made.whole or source.root)
     return made
 
 
@@ -82,7 +76,7 @@ def run(servers: Servers, start: footprint_starts.Start, image: Any, root: Path 
     """The start, under containerd, on the lazily mounted image; or on another root."""
     settings = image.attrs["Config"]
     entrypoint = list(settings["Entrypoint"] or []) if start.entrypoint is None else list(start.entrypoint)
-    words = ["ctr", "--address", servers.socket, "run", "--rm", *(["--rootfs"] if root else ["--snapshotter", "soci"])]
+    words = ["ctr", "run", "--rm", *(["--rootfs"] if root else ["--snapshotter", "soci"])]
     # With a root of one's own, nothing comes from the image's config.
     for name, value in {**dict(each.split("=", 1) for each in settings["Env"] or []), **start.environment}.items():
         words += ["--env", f"{name}={value}"]
@@ -117,26 +111,24 @@ def told(row: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", default="lyftlearn-base:latest")
-    parser.add_argument("--tools", type=Path, default=Path("/usr/bin"), help="where soci and soci-snapshotter-grpc 0.4 are")
+    parser.add_argument("--tools", type=Path, help="where soci-snapshotter-grpc and soci-node are; without it scripts/soci builds them")
+    parser.add_argument("--index", choices=["v1", "v2"], default="v2", help="which form of index")
     known = {start.name: start for start in footprint_starts.of(["base", "distributed", "dl"]) if not (start.until or start.peer)}
     parser.add_argument("--start", action="append", choices=known, help=f"repeatable; default {', '.join(STARTS)}")
     parser.add_argument("--no-pages", dest="pages", action="store_false", help="without the kernel's count: it unpacks the whole image")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    if not os.environ.get(ENCLOSED):
-        enclose()
-    if not Path("/dev/fuse").exists():
-        raise SystemExit("there is no /dev/fuse")
+    tools = enclosed(given.tools)
     client = image_docker.connect()
     image = client.images.get(given.image)
     rows = []
     with tempfile.TemporaryDirectory(prefix="lazy-") as name:
         directory = Path(name)
-        servers = Servers(directory, given.tools)
+        servers = Servers(directory, tools)
         try:
             work = directory / "work"
             work.mkdir()
-            made = publish(servers, given.image, work)
+            made = publish(servers, given.image, work, given.index)
             blobs, ztocs, choices = Blobs(work / "layout"), made.ztocs, made.images[0].choices
             lazy = {
                 number: Reader(blobs.read(ztocs[choice.layer["digest"]].digest))
@@ -152,9 +144,7 @@ def main() -> None:
                 servers.cold()
                 before = servers.served(digests)
                 began = time.monotonic()
-                assert made.images[0].v1
-                words = ["image", "rpull", "--soci-index-digest", made.images[0].v1.digest, servers.image]
-                servers.call(str(given.tools / "soci"), "--address", servers.socket, *words)
+                servers.pull(servers.image)
                 pulled, mounted = time.monotonic() - began, servers.served(digests)
                 run(servers, start, image)
                 seconds = time.monotonic() - began - pulled
@@ -179,8 +169,7 @@ def main() -> None:
                 rows.append(row)
                 print(f"{start.name}: {told(row)}", file=sys.stderr)
         finally:
-            servers.stop()
-            servers.unmount()
+            servers.close()
     if given.json:
         print(json.dumps(rows, indent=2))
 

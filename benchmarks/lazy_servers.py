@@ -1,6 +1,6 @@
-"""What a lazy pull needs around it, on this machine alone: a registry with TLS, containerd, AWS's soci-snapshotter. benchmarks/lazy_pull.py
+"""What a lazy pull needs around it, on this machine alone: a registry with TLS and a node (tests/lazy_node.py). benchmarks/lazy_pull.py
 
-Needs root, and a mount namespace of its own: /etc/hosts and the snapshotter's store are mounted over.
+Needs root, and a mount namespace of its own: /etc/hosts is mounted over.
 """
 
 from __future__ import annotations
@@ -8,38 +8,61 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import time
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from tests.lazy_node import TOOLS, Node, lacking  # noqa: E402
 
 if TYPE_CHECKING:
     from lyftlearn_entrypoint.cli.footprint.starts import Start
 
-# soci 0.4 mixes http and https for names of loopback, so the registry has another name, and TLS.
+# The snapshotter speaks plain HTTP with names of loopback; nodes have TLS, so the registry has another name.
 HOST = "soci-registry.test"
-STORE = "/var/lib/soci-snapshotter-grpc"  # built into soci 0.4
+ENCLOSED = "LYFTLEARN_BENCHMARK_ENCLOSED"
 _BLOB = re.compile(r"/v2/app/blobs/(sha256:[0-9a-f]{64})")
 
 
-class Servers:
-    """A registry, containerd and the snapshotter, each with its log below `directory`."""
+def enclose() -> None:
+    """Start this program again where its mounts are nobody else's."""
+    words = ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv]
+    os.execvpe(words[0], words, {**os.environ, ENCLOSED: "1"})
+
+
+def enclosed(tools: Path | None) -> Path:
+    """Be enclosed; the directory of the tools, which scripts/soci builds where none is given. Exits where something is lacking."""
+    if os.geteuid():
+        raise SystemExit("root is needed")
+    if not os.environ.get(ENCLOSED):
+        enclose()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what is left is cleaned up
+    if not tools:
+        built = subprocess.run([str(HERE.parent / "scripts/soci"), *TOOLS], stdout=subprocess.PIPE, text=True, check=True)
+        tools = Path(built.stdout.strip())
+    if lacks := lacking(tools):
+        raise SystemExit(f"there is no {lacks}")
+    return tools
+
+
+class Servers(Node):
+    """A registry beside the node, with its log below `directory`."""
 
     def __init__(self, directory: Path, tools: Path) -> None:
-        self.directory = directory
-        self.tools = tools
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
         self.image = f"{HOST}:{self.port}/app:1"
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
         (directory / "hosts").write_text(f"127.0.0.1 localhost {HOST}\n")
         subprocess.run(["mount", "--bind", str(directory / "hosts"), "/etc/hosts"], check=True)
-        Path(STORE).mkdir(parents=True, exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", STORE], check=True)
         key, self.certificate = str(directory / "key.pem"), str(directory / "cert.pem")
+        super().__init__(directory, tools, {**os.environ, "SSL_CERT_FILE": self.certificate})
+        # Sockets and pipes of containerd's are there, whatever its settings say.
+        Path("/run/containerd").mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/containerd"], check=True)
         words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-keyout", key, "-out", self.certificate]
         subprocess.run([*words, "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"], check=True, stderr=subprocess.DEVNULL)
         settings = {
@@ -49,54 +72,13 @@ class Servers:
             "http": {"addr": f"127.0.0.1:{self.port}", "secret": "of this run", "tls": {"certificate": self.certificate, "key": key}},
         }
         (directory / "registry.yml").write_text(json.dumps(settings))  # JSON is YAML
-        self.start("registry", ["docker-registry", "serve", str(directory / "registry.yml")])
-        containerd = directory / "containerd"
-        self.socket = str(directory / "containerd.sock")
-        (directory / "containerd.toml").write_text(
-            f'version = 2\nroot = "{containerd}"\nstate = "{directory}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
-            f'[grpc]\naddress = "{self.socket}"\n'
-            f'[proxy_plugins.soci]\ntype = "snapshot"\naddress = "{directory}/snapshotter.sock"\n'
-        )
-        (directory / "snapshotter.toml").write_text("[background_fetch]\ndisable = true\n")
+        self.spawn("registry", ["docker-registry", "serve", str(directory / "registry.yml")], os.environ)
 
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "SSL_CERT_FILE": self.certificate, "CONTAINERD_ADDRESS": self.socket}
-
-    def start(self, name: str, words: list[str]) -> None:
-        with (self.directory / f"{name}.log").open("ab") as log:
-            command = ["setpriv", "--pdeathsig", "KILL", *words]
-            self._children[name] = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment() if name != "registry" else None)
-
-    def stop(self, *names: str) -> None:
-        for name in names or list(self._children):
-            if child := self._children.pop(name, None):
-                child.send_signal(signal.SIGTERM)
-                try:
-                    child.wait(20)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
-
-    def cold(self) -> None:
-        """containerd and the snapshotter as on a new node."""
-        self.stop("containerd", "snapshotter")
+    def close(self) -> None:
+        """End all servers; nothing stays mounted."""
+        self.stop()
         self.unmount()
-        for part in ("containerd", "state", "snapshotter"):
-            shutil.rmtree(self.directory / part, ignore_errors=True)
-        for each in Path(STORE).iterdir():
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
-        address, root = str(self.directory / "snapshotter.sock"), str(self.directory / "snapshotter")
-        words = [str(self.tools / "soci-snapshotter-grpc"), "--address", address, "--root", root]
-        self.start("snapshotter", [*words, "--config", str(self.directory / "snapshotter.toml"), "--log-level", "info"])
-        wait(address)
-        self.start("containerd", ["containerd", "--config", str(self.directory / "containerd.toml")])
-        wait(self.socket)
-
-    def unmount(self) -> None:
-        """What containers and the snapshotter have left mounted."""
-        for line in Path("/proc/self/mounts").read_text().splitlines()[::-1]:
-            if (where := line.split()[1]).startswith((str(self.directory), f"{STORE}/")):
-                subprocess.run(["umount", "--lazy", where], check=False)
+        self.forget()
 
     def files(self, start: Start) -> list[str]:
         """What the platform writes for a start, and the words by which `ctr run` mounts it."""
@@ -108,12 +90,6 @@ class Servers:
         for top in sorted({str(Path(path).parent) for path in start.files}):
             words += ["--mount", f"type=bind,src={self.directory}/files{top},dst={top},options=rbind:rw"]
         return words
-
-    def call(self, *words: str) -> str:
-        done = subprocess.run(words, env=self.environment(), capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}\nlogs: {self.directory}")
-        return done.stdout
 
     def served(self, digests: set[str] | None = None) -> tuple[int, int]:
         """(bytes, requests) that the registry has answered so far, for these blobs or for all GETs, by its own log."""
@@ -127,16 +103,3 @@ class Servers:
                 size += int(told["http.response.written"])
                 count += 1
         return size, count
-
-
-def wait(address: str) -> None:
-    end = time.monotonic() + 60
-    while True:
-        try:
-            with socket.socket(socket.AF_UNIX) as tried:
-                tried.connect(address)
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise SystemExit(f"nothing listens at {address}") from None
-            time.sleep(0.05)

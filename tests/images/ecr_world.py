@@ -26,6 +26,7 @@ import requests
 from botocore.config import Config
 
 import lyftlearn_local.moto_process
+from lyftlearn_entrypoint.cli.image.registry import OCI_INDEX, digest_of
 from lyftlearn_local.children import Child
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -179,6 +180,7 @@ class World:
         self.start_registry()
         self.front = Front(self.registry_port)
         self.host = f"127.0.0.1:{self.front.port}"
+        self.referring: dict[str, list[dict[str, Any]]] = {}  # by the digest that they refer to
 
     def start_registry(self) -> None:
         """Start the registry; where it ran before, on the same port and with what it had."""
@@ -207,11 +209,15 @@ class World:
                 assert time.monotonic() < end, "the registry does not listen"
                 time.sleep(0.05)
 
+    def url(self, repository: str, rest: str) -> str:
+        """At the registry itself, past its front. `repository` with its host."""
+        return f"http://127.0.0.1:{self.registry_port}/v2/{repository.partition('/')[2]}/{rest}"
+
     def stored(self, repository: str, reference: str) -> "requests.Response":
-        """A manifest that the registry itself has, past its front. `repository` with its host."""
+        """A manifest that the registry itself has."""
         kinds = ("docker.distribution.manifest.v2", "oci.image.manifest.v1", "oci.image.index.v1")
         return requests.get(
-            f"http://127.0.0.1:{self.registry_port}/v2/{repository.partition('/')[2]}/manifests/{reference}",
+            self.url(repository, f"manifests/{reference}"),
             headers={"Accept": ", ".join(f"application/vnd.{kind}+json" for kind in kinds)},
             auth=(self.user, self.password),
             timeout=10,
@@ -227,6 +233,7 @@ class World:
         for front in (self.front, self.api):
             front.rules.clear()
             front.seen.clear()
+        self.referring.clear()
 
     def close(self) -> None:
         for front in (self.front, self.api):
@@ -257,11 +264,16 @@ class World:
         return error(400, "TAG_INVALID", f"{said} is immutable.") if there.status == 200 else None
 
     def referrers(self, request: Request, pass_on: Callable[[Request], Reply]) -> "Reply | None":
-        """A registry that lists referrers itself says so when it takes one. Source: distribution specification 1.1."""
-        subject = json.loads(request.body or b"{}").get("subject") if request.method == "PUT" and "/manifests/" in request.path else None
-        if subject is None:
+        """A registry that lists referrers itself, and says so when it takes one. Source: distribution specification 1.1."""
+        if found := re.match(r"/v2/.+/referrers/(sha256:[0-9a-f]{64})", request.path):
+            listed = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": self.referring.get(found[1], [])}
+            return Reply(200, json.dumps(listed).encode(), {"Content-Type": OCI_INDEX})
+        document = json.loads(request.body or b"{}") if request.method == "PUT" and "/manifests/" in request.path else {}
+        if not (subject := document.get("subject")):
             return None
         reply = pass_on(request)
+        entry = {"mediaType": document["mediaType"], "digest": digest_of(request.body), "size": len(request.body)}
+        self.referring.setdefault(subject["digest"], []).append({**entry, "artifactType": document["config"]["mediaType"]})
         return Reply(reply.status, reply.body, {**reply.headers, "OCI-Subject": subject["digest"]})
 
     def token_expires_after(self, count: int, pattern: str) -> Rule:

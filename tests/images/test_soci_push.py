@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from lyftlearn_entrypoint.cli.image.attach import fallback_tag
 from lyftlearn_entrypoint.cli.image.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
 from tests.images.ecr_world import COMMIT, DOWN, Make, Push, World, error, times
+from tests.images.lazy_world import blob
 from tests.integration.job import operator
 from tests.unit.soci_made import GZIP, attested, layers, layout
 
@@ -57,13 +57,6 @@ def stored(world: World, repository: str, reference: str) -> Any:
     assert found.status_code == 200, (reference, found.text)
     assert not reference.startswith("sha256:") or digest_of(found.content) == reference
     return found.json()
-
-
-def blob(world: World, repository: str, digest: str) -> bytes:
-    url = f"http://127.0.0.1:{world.registry_port}/v2/{repository.partition('/')[2]}/blobs/{digest}"
-    found = requests.get(url, auth=(world.user, world.password), timeout=10)
-    assert found.status_code == 200
-    return found.content
 
 
 def whole(world: World, repository: str, reference: str) -> "tuple[Any, Any]":

@@ -107,13 +107,18 @@ def layers() -> list[tuple[str, bytes]]:
 
 
 def layout(
-    root: Path, blobs: Iterable[tuple[str, bytes]], kind: str = DOCKER_MANIFEST, annotations: "dict[str, str] | None" = None
+    root: Path,
+    blobs: Iterable[tuple[str, bytes]],
+    kind: str = DOCKER_MANIFEST,
+    annotations: "dict[str, str] | None" = None,
+    config: "dict[str, Any] | None" = None,
 ) -> tuple[Blobs, dict[str, Any]]:
-    """An OCI layout of an image with these layers; its blobs, and the descriptor of its manifest."""
+    """An OCI layout of an image with these layers; its blobs, and the descriptor of its manifest. `config` changes what its config says."""
     made = Blobs(root)
     found = [{"mediaType": media_type, **made.put(blob)} for media_type, blob in blobs]
     labels = {f"org.opencontainers.image.{name}": value for name, value in NAMED.items()}
-    config = {"architecture": "arm64", "variant": "v8", "os": "linux", "config": {"Labels": labels}, "rootfs": {"type": "layers"}}
+    machine = {"architecture": "arm64", "variant": "v8", "os": "linux"}
+    config = {**machine, "config": {"Labels": labels}, "rootfs": {"type": "layers"}, **(config or {})}
     document = {
         "schemaVersion": 2,
         "mediaType": kind,

@@ -1,5 +1,5 @@
-// AWS's SOCI tools, which the tests compare with; scripts/soci builds them. Their module has no tag of its own for its commands: the
-// pseudo-version is the commit of v0.16.1.
+// AWS's SOCI tools, which the tests compare with and pull by, and soci-node, which is ours; scripts/soci builds them. AWS's module has no
+// tag of its own for its commands: the pseudo-version is the commit of v0.16.1.
 module soci
 
 go 1.26.0
@@ -10,16 +10,20 @@ tool (
 )
 
 require (
+	github.com/awslabs/soci-snapshotter v0.16.1
+	github.com/containerd/containerd/api v1.11.1
+	github.com/containerd/containerd/v2 v2.2.9
+	google.golang.org/grpc v1.84.0
+)
+
+require (
 	cyphar.com/go-pathrs v0.2.1 // indirect
 	github.com/Microsoft/go-winio v0.6.3-0.20251027160822-ad3df93bed29 // indirect
 	github.com/Microsoft/hcsshim v0.14.1 // indirect
-	github.com/awslabs/soci-snapshotter v0.16.1 // indirect
 	github.com/awslabs/soci-snapshotter/cmd v0.0.0-20260930233240-61147fe7c929 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/containerd/cgroups/v3 v3.1.3 // indirect
-	github.com/containerd/containerd/api v1.11.1 // indirect
-	github.com/containerd/containerd/v2 v2.2.9 // indirect
 	github.com/containerd/continuity v0.5.0 // indirect
 	github.com/containerd/errdefs v1.0.0 // indirect
 	github.com/containerd/errdefs/pkg v0.3.0 // indirect
@@ -99,7 +103,6 @@ require (
 	golang.org/x/text v0.42.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260706201446-f0a921348800 // indirect
-	google.golang.org/grpc v1.84.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/evanphx/json-patch.v4 v4.13.0 // indirect
 	gopkg.in/inf.v0 v0.9.1 // indirect
