@@ -35,6 +35,7 @@ from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noq
 from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
 from lyftlearn_entrypoint.cli.image.footprint import measure  # noqa: E402
+from lyftlearn_entrypoint.cli.image.layers import Saved  # noqa: E402
 from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
 from lyftlearn_entrypoint.cli.soci import make, parallel, ztoc  # noqa: E402
 from lyftlearn_entrypoint.cli.soci.blobs import Blobs  # noqa: E402
@@ -136,7 +137,7 @@ def main() -> None:
                 if choice.layer["digest"] in ztocs
             }
             digests = {choices[number].layer["digest"] for number in lazy}
-            files = footprint_layers.read(image.save(), True)
+            files = footprint_layers.read(Saved(image.save()), True)
             loop = Loop(image, directory / "loop") if given.pages else None
             for start in (known[name] for name in given.start or STARTS):
                 (measured,) = measure(client, image, files, [start])

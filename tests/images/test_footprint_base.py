@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
 from lyftlearn_entrypoint.cli.image import footprint as image_footprint
+from lyftlearn_entrypoint.cli.image import stored
 from lyftlearn_entrypoint.cli.image.footprint import footprint
 from tests.images.conftest import tag
 
@@ -29,7 +30,7 @@ SYSTEM = ("/etc/", "/usr/bin/", "/usr/lib/", "/usr/share/zoneinfo/", "/usr/share
 @pytest.fixture(scope="module")
 def accounts(client: Any, base: str) -> "dict[str, Account]":
     made = client.images.get(base)
-    image = footprint_layers.read(made.save())
+    image = footprint_layers.read(stored.read(client, made))
     starts = footprint_starts.of(["base"], ("python", "entrypoint", "train", "fetch", "kernel"))
     return {each.name: each.account for each in image_footprint.measure(client, made, image, starts)}
 

@@ -21,6 +21,7 @@ from lyftlearn_entrypoint.cli.footprint import run as footprint_run
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
 from lyftlearn_entrypoint.cli.footprint import tool as footprint_tool
 from lyftlearn_entrypoint.cli.image import footprint as image_footprint
+from lyftlearn_entrypoint.cli.image import stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,6 +159,6 @@ def test_an_image_for_another_machine_is_refused(client: Any, made: Any) -> None
 
 
 def test_the_image_is_read_the_same_way_twice(client: Any, made: Any) -> None:
-    one, two = (footprint_layers.read(client.images.get(made.id).save()) for _ in range(2))
+    one, two = (footprint_layers.read(stored.read(client, client.images.get(made.id))) for _ in range(2))
     assert one.files == two.files
     assert one.weights == two.weights

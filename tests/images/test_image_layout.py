@@ -7,9 +7,12 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
+from lyftlearn_entrypoint.cli.image import stored
+from lyftlearn_entrypoint.cli.image.build import below
 from lyftlearn_entrypoint.cli.image.commands import image
 from lyftlearn_entrypoint.cli.image.common import keeps_manifests
 from lyftlearn_entrypoint.cli.image.layers import Saved
@@ -59,12 +62,12 @@ class Built:
         words = [command, "laid", "--checkout", str(self.root), "--tag", self.name(which)]
         return CliRunner().invoke(image, [*words, "--base-image", tag("base"), "--progress", "plain", "--network", "none", *options])
 
-    def paths(self, which: str) -> "list[str]":
-        """The paths of the layer with /data/z/hot, in its order."""
+    def paths(self, which: str, path: str = "data/z/hot") -> "list[str]":
+        """The paths of the layer with that one, in its order."""
         found: dict[str, list[str]] = {}
         for key, member, _ in Saved(self.client.images.get(self.name(which)).save()).files():
             found.setdefault(key, []).append(member.name)
-        (paths,) = [paths for paths in found.values() if "data/z/hot" in paths]
+        (paths,) = [paths for paths in found.values() if path in paths]
         return paths
 
     def seen(self, which: str) -> "dict[str, tuple[object, ...]]":
@@ -164,6 +167,58 @@ def test_a_child_shares_the_layers_that_are_laid_out(built: Built, client: Any) 
     context.seek(0)
     child, _ = client.images.build(fileobj=context, custom_context=True, tag=built.name("child"), rm=True)
     assert child.attrs["RootFS"]["Layers"][: len(parent)] == parent
+
+
+# On the image above, as images/distributed is on images/base: with a large layer of its own, which has a path of the one below too.
+CHILD = """\
+ARG BASE_IMAGE=lyftlearn-laid:latest
+ARG MADE
+FROM ${{MADE}} AS made
+ARG SOURCE_DATE_EPOCH=1600000000
+RUN mkdir -p /out/data/z /out/own; for name in data/z/8 own/1 own/2; do head -c 6000000 /dev/zero | tr '\\0' 'b' >/out/$name; done; \\
+    echo own >/out/own/hot; find /out -exec touch --date=@$SOURCE_DATE_EPOCH {{}} +
+FROM ${{BASE_IMAGE}}
+COPY --from=made /out/ /
+LABEL lyftlearn.test={label}
+"""
+
+
+def test_an_image_on_one_that_is_laid_out_shares_its_layers(built: Built, client: Any) -> None:
+    """Its own list moves its own layers, though it names paths of the other's too."""
+    assert built.build("hot").exit_code == 0
+    directory = built.root / "images/child"
+    directory.mkdir()
+    (directory / "Dockerfile").write_text(CHILD.format(label=built.label))
+    (directory / "hot.txt").write_text("/own/hot\n/data/z/8\n/data/z/9\n")
+    words = ["build", "child", "--checkout", str(built.root), "--tag", built.name("child"), "--progress", "plain", "--network", "none"]
+    words += ["--build-arg", f"MADE={tag('base')}"]
+    done = CliRunner().invoke(image, [*words, "--base-image", built.name("hot")])
+    assert done.exit_code == 0, done.output
+    parent, child = (client.images.get(built.name(which)).attrs["RootFS"]["Layers"] for which in ("hot", "child"))
+    assert child[: len(parent)] == parent
+    assert built.paths("child", "own/hot")[:5] == ["own", "own/hot", "data", "data/z", "data/z/8"]
+    # Another image has the name of the one below: which layers are the other's cannot be known, so none is moved.
+    client.images.get(tag("base")).tag(built.name("other"))
+    try:
+        made = client.images.get(built.name("child"))
+        with pytest.raises(click.ClickException, match="is not built on"):
+            below(client, built.root, "child", made, built.name("other"))
+        assert below(client, built.root, "child", made, built.name("hot")) == len(parent)
+    finally:
+        client.images.remove(built.name("other"))
+
+
+@pytest.mark.parametrize("which", ["plain", "hot"])
+def test_what_is_read_out_of_the_engines_directory_is_what_it_saves(
+    built: Built, client: Any, need: "Callable[[object, str], None]", which: str
+) -> None:
+    """For layers that BuildKit made, and for those that were loaded."""
+    assert built.build(which, *(["--no-layout"] if which == "plain" else [])).exit_code == 0
+    made = client.images.get(built.name(which))
+    found = stored.read(client, made)
+    need(isinstance(found, stored.Stored), "the engine's own directory: root, on its machine, with overlay2")
+    digests = [f"sha256:{hashlib.sha256(stream.read()).hexdigest()}" for _, stream in found.blobs()]
+    assert digests == made.attrs["RootFS"]["Layers"]
 
 
 def test_what_the_engine_saves_is_what_was_loaded(built: Built, client: Any) -> None:

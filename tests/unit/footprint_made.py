@@ -8,6 +8,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from lyftlearn_entrypoint.cli.footprint.layers import Image, read
+from lyftlearn_entrypoint.cli.image.layers import Saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ def saved(*layers: "dict[str, bytes | str | None]", behind: int = 0) -> "Iterato
 
 
 def image(*layers: "dict[str, bytes | str | None]", compress: bool = False) -> Image:
-    return read(saved(*layers), compress)
+    return read(Saved(saved(*layers)), compress)
 
 
 def elf(size: int, interpreter: str = "", segments: "tuple[tuple[int, int], ...]" = ()) -> bytes:

@@ -84,6 +84,14 @@ def squeezed(size: int, name: str = "sklearn", held: str = "", over: "int | None
 PROMISED = {"sklearn": {"opened": {"COPY /venv/": 9}, "total": 9, "fetched": 0, "gzip": 100_000_000, "over_python": 12_000_000}}
 
 
+def test_layers_of_one_name_have_one_budget() -> None:
+    """images/distributed has a /rootfs/ of its own, on the one of images/base."""
+    found = start(row("COPY /rootfs/ /", a_b=250_000), row("COPY /rootfs/ / (2)", c_d=40_000), row("COPY /s3a/ /"))
+    budget = footprint_budget.made([found])
+    assert budget["train"]["opened"] == {"COPY /rootfs/": 400_000}
+    assert footprint_budget.over([found], budget) == []
+
+
 def test_compressed_bytes_are_held_to_the_promise() -> None:
     assert footprint_budget.over([squeezed(100_000_000, over=12_000_000)], PROMISED) == []
     assert footprint_budget.over([squeezed(100_100_000, over=12_100_000, python_x=9)], PROMISED) == [
@@ -92,6 +100,21 @@ def test_compressed_bytes_are_held_to_the_promise() -> None:
     ]
     uncompressed = start(row("COPY /venv/ /"), name="sklearn")
     assert footprint_budget.over([uncompressed], PROMISED) == []
+
+
+def test_what_is_surely_fetched_has_a_promise_of_its_own() -> None:
+    """Where a start maps gigabytes and reads little of them, the upper bound says nothing of the layout."""
+    budget = {"step": {"opened": {"COPY /venv/": 9}, "total": 9, "fetched": 0, "gzip": 2_000_000_000, "gzip_least": 80_000_000}}
+    for name, held, least, told in (
+        ("step", "", 80_000_000, []),
+        ("step", "", 80_100_000, ["step has 80.1 MB surely fetched, compressed, over its budget of 80.0 MB"]),
+        ("conv", "step", 92_000_000, []),
+        ("conv", "step", 92_100_000, ["conv has 92.1 MB surely fetched, compressed, over its budget of 92.0 MB"]),
+    ):
+        found = squeezed(2_000_000_000, name, held)
+        found["fetched"]["least"] = {"compressed_bytes": least}
+        assert [line.partition(":")[0] for line in footprint_budget.over([found], budget)] == told
+        assert footprint_budget.made([found], budget).get("step", {}).get("gzip_least") == (None if held else 80_000_000)
 
 
 def test_a_start_that_is_held_out_may_be_15_percent_worse() -> None:

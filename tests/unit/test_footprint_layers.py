@@ -4,14 +4,17 @@ import gzip
 import random
 import tarfile
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
 from lyftlearn_entrypoint.cli.footprint.exec import Program, program
 from lyftlearn_entrypoint.cli.footprint.layers import Weighed, read
 from lyftlearn_entrypoint.cli.footprint.spans import SPAN
-from lyftlearn_entrypoint.cli.image.layers import Unreadable
+from lyftlearn_entrypoint.cli.image.layers import Saved, Unreadable
+from lyftlearn_entrypoint.cli.image.stored import Stored
 from tests.unit.footprint_made import elf, image, layer, saved
+from tests.unit.stored_engine import Engine
 
 
 def test_a_file_is_found_by_its_place_in_the_layers_tar() -> None:
@@ -30,7 +33,7 @@ def test_the_topmost_layer_provides_a_file() -> None:
 
 
 def test_what_is_behind_the_archives_end_belongs_to_the_layer_too() -> None:
-    assert read(saved({"a": b"x"}, behind=3 << 20)).weights[0].size == len(layer({"a": b"x"})) + (3 << 20)
+    assert read(Saved(saved({"a": b"x"}, behind=3 << 20))).weights[0].size == len(layer({"a": b"x"})) + (3 << 20)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +142,30 @@ def test_a_layer_that_ends_with_a_span() -> None:
 def test_an_archive_that_ends_early() -> None:
     whole = b"".join(saved({"a": b"x" * 5000}))
     with pytest.raises(Unreadable):
-        read([whole[:3000]])
+        read(Saved([whole[:3000]]))
     with tarfile.open(fileobj=BytesIO(whole)) as archive:
         assert archive.getnames()[-1] == "manifest.json"
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_the_engines_own_directory_gives_the_same_and_what_was_compressed_is_remembered(tmp_path: Path, compress: bool) -> None:
+    noise = random.Random(1).randbytes(11 << 20)
+    layers = [layer({"d": None, "d/noise": noise}), layer({"zeros": bytes(20 << 20), "run": b"#!/bin/sh\n"}), layer({})]
+    engine = Engine(tmp_path / "engine", layers)
+    cache = tmp_path / "cache"
+    expected = read(Saved(engine.save()), compress)
+    assert not cache.exists()
+    for _ in range(2):
+        found = read(Stored(engine.root, engine.id), compress, cache)
+        assert (found.files, found.links, found.texts, found.weights) == (expected.files, expected.links, expected.texts, expected.weights)
+        assert len(list(cache.glob("*.json"))) == (len(layers) if compress else 0)
+
+
+@pytest.mark.parametrize("damaged", ["", "[]", "[9]", "{}", "[1, 2, 3, 4, 5]", '["a"]', "null"])
+def test_what_is_remembered_wrong_is_measured_again(tmp_path: Path, damaged: str) -> None:
+    engine = Engine(tmp_path / "engine", [layer({"a": bytes(5 << 20)})])
+    first = read(Stored(engine.root, engine.id), True, tmp_path / "cache").weights
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.write_text(damaged)
+    assert read(Stored(engine.root, engine.id), True, tmp_path / "cache").weights == first
+    assert read(Stored(engine.root, engine.id), True, tmp_path / "cache" / kept.name / "no directory").weights == first

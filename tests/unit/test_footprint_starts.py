@@ -22,13 +22,22 @@ def test_an_image_has_the_starts_of_those_it_is_built_on() -> None:
     names = {image: [start.name for start in footprint_starts.of(images)] for image, images in IMAGES.items()}
     known = ["python", "entrypoint", "train", "fetch", "sklearn", "fit", "job", "kernel", "jupyterlab", "lab", "serve"]
     held = ["forest", "cluster", "boost", "parquet", "notebook", "served"]
-    assert names == {"base": [*known, *held], "distributed": [*known, "spark", *held], "dl": [*known, "torch", *held]}
+    assert names == {
+        "base": [*known, *held],
+        "distributed": [*known, "spark", "frame", "session", "executor", *held, "udf", "submit"],
+        "dl": [*known, "torch", "step", "vision", *held, "conv", "encoder"],
+    }
 
 
-def test_what_is_held_out_is_judged_by_a_start_that_the_hot_list_is_made_from() -> None:
-    starts = {start.name: start for start in footprint_starts.of(["base"])}
+@pytest.mark.parametrize(
+    ("image", "held"),
+    [("base", {}), ("distributed", {"udf": "frame", "submit": "frame"}), ("dl", {"conv": "vision", "encoder": "step"})],
+)
+def test_what_is_held_out_is_judged_by_a_start_that_the_hot_list_is_made_from(image: str, held: "dict[str, str]") -> None:
+    starts = {start.name: start for start in footprint_starts.of(IMAGES[image])}
     judged = {start.name: starts[start.held] for start in starts.values() if start.held}
-    assert set(judged) == {"forest", "cluster", "boost", "parquet", "notebook", "served"}
+    assert set(judged) == {"forest", "cluster", "boost", "parquet", "notebook", "served", *held}
+    assert {name: judged[name].name for name in held} == dict(held)
     assert all(not start.held for start in judged.values())
 
 
@@ -41,8 +50,15 @@ def test_a_check_runs_what_it_can_judge() -> None:
     assert footprint_budget.judged(starts, {}, True) == made_from
     found = footprint_budget.judged(starts, promised, True)
     assert [start.name for start in found if start.held] == ["forest", "cluster", "boost", "parquet", "notebook"]
-    committed = json.loads((Path(__file__).parents[2] / "images/base/footprint.json").read_text())
+
+
+@pytest.mark.parametrize("image", ["base", "distributed", "dl"])
+def test_every_start_of_an_image_has_a_budget_and_each_that_is_held_out_a_promise(image: str) -> None:
+    starts = footprint_starts.of(IMAGES[image])
+    committed = json.loads((Path(__file__).parents[2] / "images" / image / "footprint.json").read_text())
+    assert set(committed) == {start.name for start in starts if not start.held}
     assert footprint_budget.judged(starts, committed, True) == starts
+    assert {name for name, limits in committed.items() if "over_python" in limits} == {"entrypoint", "train", "fetch"}
 
 
 IMAGES = {"base": ["base"], "distributed": ["distributed", "base"], "dl": ["dl", "base"]}
@@ -55,10 +71,21 @@ def test_starts_by_name_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "context"), [("train", TRAINING), ("fetch", TRAINING), ("kernel", STUDIO), ("jupyterlab", STUDIO), ("serve", "kubernetes")]
+    ("name", "context"),
+    [
+        ("train", TRAINING),
+        ("fetch", TRAINING),
+        ("kernel", STUDIO),
+        ("jupyterlab", STUDIO),
+        ("serve", "kubernetes"),
+        ("frame", TRAINING),
+        ("session", STUDIO),
+        ("step", TRAINING),
+        ("conv", TRAINING),
+    ],
 )
 def test_the_entrypoint_takes_a_start_for_what_it_is(tmp_path: Path, name: str, context: str) -> None:
-    (start,) = footprint_starts.of(["base"], (name,))
+    (start,) = footprint_starts.of(["base", "distributed", "dl"], (name,))
     for path, text in start.files.items():
         place = tmp_path / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +94,8 @@ def test_the_entrypoint_takes_a_start_for_what_it_is(tmp_path: Path, name: str, 
 
 
 def test_programs_of_the_table_can_be_compiled() -> None:
-    for start in footprint_starts.STARTS:
-        for program in (start.until, start.peer):
+    for start in footprint_starts.of(["base", "distributed", "dl"]):
+        for program in (start.until, start.peer, *(text for path, text in start.files.items() if path.endswith(".py"))):
             compile(program, start.name, "exec")
 
 

@@ -122,6 +122,21 @@ def test_a_tar_in_another_order_holds_the_same(form: int) -> None:
     assert list(facts(made))[:4] == [".wh.gone", "d", LONG, "d/hard"]
 
 
+def test_an_entry_with_another_time_is_as_if_it_had_been_written_so() -> None:
+    data, old = (io.BytesIO() for _ in range(2))
+    for made, mtime in ((data, 1_767_225_700), (old, 1_767_225_600)):
+        with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for path, time in (("d/.wh.gone", mtime), ("d/file", 1_767_225_700)):
+                member = tarfile.TarInfo(path)
+                member.mtime, member.uid = time, 70000
+                archive.addfile(member)
+    entries = tape.entries(data)
+    young = tape.younger(data, entries, 1_767_225_600)
+    assert [entry.path for entry in young] == ["/d/.wh.gone"]
+    assert b"".join(tape.written(data, entries, young, 1_767_225_600)) == old.getvalue()
+    assert tape.younger(old, entries, 1_767_225_600) == tape.younger(data, entries, 8**11) == set()
+
+
 def test_a_tar_with_headers_that_hold_for_all_behind_them_is_left_alone() -> None:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "x"}) as archive:

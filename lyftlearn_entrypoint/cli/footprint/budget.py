@@ -1,9 +1,10 @@
 """images/NAME/footprint.json: what starts may touch, and what they touched when it was written, so that a growth has a name. Pure.
 
 By start: `opened`, bytes of opened files by the beginning of a layer's name (a layer that is not named may not be touched at all); `total`;
-`fetched`, bytes unpacked that a lazy pull fetches at most; `packages`, bytes of opened files of each package as they were. Two are
-promises, set by hand and kept by `made`: `gzip`, compressed bytes fetched at most, and `over_python`, by how much these may be more than
-those of the system's bare Python. A start that the hot list is not made from has none of its own: it is held to another's `gzip`.
+`fetched`, bytes unpacked that a lazy pull fetches at most; `packages`, bytes of opened files of each package as they were. Three are
+promises, set by hand and kept by `made`: `gzip`, compressed bytes fetched by the upper bound; `gzip_least`, by the lower one, for starts
+that map far more than they read; and `over_python`, by how much the upper one may be more than that of the system's bare Python. A start
+that the hot list is not made from has none of its own: it is held to another's `gzip` and `gzip_least`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _ROUND = 100_000
 _NAMED = 3  # packages in a message
 # How much worse a start may be that the hot list is not made from.
 _HELD = 1.15
-_PROMISES = ("gzip", "over_python")
+_PROMISES = ("gzip", "gzip_least", "over_python")
+# Promise, bound, and how it is told.
+_BOUNDS = (("gzip", "most", "has {} fetched, compressed"), ("gzip_least", "least", "has {} surely fetched, compressed"))
 
 
 def made(found: list[dict[str, Any]], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def made(found: list[dict[str, Any]], before: Mapping[str, Any] | None = None) -
     """
     return {
         each["start"]: {
-            "opened": {key(row["layer"]): _roomy(row["bytes"]) for row in each["layers"] if row["files"]},
+            "opened": {name: _roomy(size) for name, size in _opened(each["layers"]).items()},
             "total": _roomy(each["bytes"]),
             "fetched": _roomy(each["fetched"]["most"]["bytes"] + SPAN),
             **{name: limit for name, limit in (before or {}).get(each["start"], {}).items() if name in _PROMISES},
@@ -43,6 +46,15 @@ def made(found: list[dict[str, Any]], before: Mapping[str, Any] | None = None) -
         for each in found
         if not each.get("held")
     }
+
+
+def _opened(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Bytes of opened files by the beginning of a layer's name. An image and the one below may have a layer of the same."""
+    sizes: dict[str, int] = {}
+    for row in rows:
+        if row["files"]:
+            sizes[key(row["layer"])] = sizes.get(key(row["layer"]), 0) + row["bytes"]
+    return sizes
 
 
 def key(label: str) -> str:
@@ -74,13 +86,14 @@ def over(found: list[dict[str, Any]], budget: Mapping[str, Any]) -> list[str]:
 
 def _squeezed(each: dict[str, Any], budget: Mapping[str, Any]) -> list[str]:
     """What is over a promise; nothing where compressed bytes were not measured."""
-    size = each["fetched"]["most"].get("compressed_bytes")
     limits = budget.get(each.get("held") or each["start"], {})
     packages, before = _packages(each["layers"]), limits.get("packages", {})
     lines = []
-    if size is not None and "gzip" in limits:
-        limit = round(limits["gzip"] * _HELD) if each.get("held") else limits["gzip"]
-        lines += _line(each["start"], "has {} fetched, compressed", size, limit, packages, before)
+    for promise, bound, told in _BOUNDS:
+        size = each["fetched"].get(bound, {}).get("compressed_bytes")
+        if size is not None and promise in limits:
+            limit = round(limits[promise] * _HELD) if each.get("held") else limits[promise]
+            lines += _line(each["start"], told, size, limit, packages, before)
     more = each.get("over_python", {}).get("fetched", {}).get("most", {}).get("compressed_bytes")
     if more is not None and "over_python" in limits:
         lines += _line(each["start"], "has {} more fetched than bare Python, compressed", more, limits["over_python"], packages, before)

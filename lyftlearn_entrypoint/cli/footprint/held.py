@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lyftlearn_entrypoint.cli.footprint.starts import STARTS, STUDIO_USER, Start, answers, training
+from lyftlearn_entrypoint.cli.footprint import programs
+from lyftlearn_entrypoint.cli.footprint.starts import STARTS, STUDIO_USER, Start, answers, script, training
 
 _DATA = "import numpy as np; x = np.random.default_rng(0).normal(size=(200, 5)); y = x[:, 0] > 0"
 _FOREST = (
@@ -56,4 +57,8 @@ HELD = (
         until=answers(*(f"8888/jupyterlab/default/{path}" for path in _ASKED)),
         held="jupyterlab",
     ),
+    _judged(script("udf", "a training job on Parquet with Spark, with a UDF of pandas", programs.PANDAS_UDF, "distributed"), "frame"),
+    _judged(script("submit", "a training job by spark-submit, with RDDs and SQL", programs.SUBMIT, "distributed", "spark-submit"), "frame"),
+    _judged(script("conv", "a training job that trains a convolution net, with worker processes", programs.CONV, "dl"), "vision"),
+    _judged(script("encoder", "a training job that trains a transformer", programs.ENCODER, "dl"), "step"),
 )

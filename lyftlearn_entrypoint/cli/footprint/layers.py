@@ -1,4 +1,4 @@
-"""Which file of an image lies where: its layer, and its place in that layer's unpacked tar. One pass over `docker save`.
+"""Which file of an image lies where: its layer, and its place in that layer's unpacked tar. One pass over the image.
 
 A lazily pulled image is fetched by place in the tar, so that is what is kept of each file; of files that can be run also what the kernel
 reads to run them, and of the lists of packages their text.
@@ -6,24 +6,28 @@ reads to run them, and of the lists of packages their text.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
+import os
 import posixpath
 import re
 import tarfile
 import zlib
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from lyftlearn_entrypoint.cli.footprint import exec as footprint_exec
 from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN, Weight
-from lyftlearn_entrypoint.cli.image.layers import Saved, deleted
+from lyftlearn_entrypoint.cli.image.layers import deleted
 from lyftlearn_entrypoint.cli.image.size import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from pathlib import Path
 
     from lyftlearn_entrypoint.cli.footprint.exec import Program
-    from lyftlearn_entrypoint.cli.image.layers import Layer
+    from lyftlearn_entrypoint.cli.image.layers import Layer, Saved
+    from lyftlearn_entrypoint.cli.image.stored import Stored
 
 _LISTS = re.compile(r"\.dist-info/RECORD$|^var/lib/dpkg/info/[^/]+\.list$")
 # A path may go through that many links. Source: path_resolution(7).
@@ -116,6 +120,13 @@ class Weighed(io.RawIOBase):
                 self._gzip = None
         return len(data)
 
+    def told(self, size: int) -> Weight:
+        """The same of a layer of that size, of which no more is read than has to be. The stream can be read from anywhere."""
+        self._stream.seek(0)
+        while self._gzip and self.read(1 << 20):
+            pass
+        return replace(self.weight(), size=size)
+
     def weight(self) -> Weight:
         """What the layer weighs, once it was read to its end."""
         if self._gzip is None:
@@ -125,18 +136,24 @@ class Weighed(io.RawIOBase):
         return Weight(self._size, (*whole, end) if self._all else (), end < SMALLEST)
 
 
-def read(chunks: Iterable[bytes], compress: bool = False) -> Image:
-    """An image out of `docker save`. Compressing takes half a minute for each GB. Raises layers.Unreadable."""
-    saved = Saved(chunks)
+def read(saved: Saved | Stored, compress: bool = False, cache: Path | None = None) -> Image:
+    """An image of the engine. Compressing takes half a minute for each GB, once where there is a `cache`. Raises layers.Unreadable."""
     entries: dict[str, list[_Entry]] = {}
     weights: dict[str, Weight] = {}
     for key, stream in saved.blobs():
+        known = _remembered(cache, key) if saved.seekable and compress else None
         weighed = Weighed(stream, compress)
+        if known or (saved.seekable and not compress):
+            entries[key] = _entries(stream, "r:")
+            weights[key] = known or weighed.told(stream.seek(0, os.SEEK_END))
+            continue
         buffered = io.BufferedReader(weighed, 1 << 20)
-        entries[key] = _entries(buffered)
+        entries[key] = _entries(buffered, "r|")
         while buffered.read(1 << 20):  # what is behind the archive's end belongs to the layer too
             pass
         weights[key] = weighed.weight()
+        if saved.seekable and cache:
+            _remember(cache, key, weights[key])
     image = Image(saved.layers, [weights[layer.key] for layer in saved.layers], saved.config)
     for layer in saved.layers:
         for entry in entries[layer.key]:
@@ -144,9 +161,31 @@ def read(chunks: Iterable[bytes], compress: bool = False) -> Image:
     return image
 
 
-def _entries(stream: IO[bytes]) -> list[_Entry]:
+def _place(cache: Path, diff_id: str) -> Path:
+    return cache / f"{diff_id.partition(':')[2]}-{LEVEL}-{SPAN}-{zlib.ZLIB_RUNTIME_VERSION}.json"
+
+
+def _remembered(cache: Path | None, diff_id: str) -> Weight | None:
+    """What a layer weighs, by its digest: measured before, with the same compression."""
+    if cache is None:
+        return None
+    try:
+        size, *marks = map(int, json.loads(_place(cache, diff_id).read_text()))
+        weight = Weight(size, tuple(marks), marks[-1] < SMALLEST)
+    except (OSError, ValueError, TypeError, IndexError):
+        return None
+    return weight if len(marks) == max(weight.spans, 1) and marks == sorted(marks) else None
+
+
+def _remember(cache: Path, diff_id: str, weight: Weight) -> None:
+    with contextlib.suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        _place(cache, diff_id).write_text(json.dumps([weight.size, *weight.marks]))
+
+
+def _entries(stream: IO[bytes], mode: Literal["r|", "r:"]) -> list[_Entry]:
     found: list[_Entry] = []
-    with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
+    with tarfile.open(fileobj=stream, mode=mode, bufsize=1 << 20) as archive:
         for member in archive:
             name = posixpath.normpath(member.name).lstrip("/")
             path = "/" + name

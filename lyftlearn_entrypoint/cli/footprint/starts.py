@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from lyftlearn_entrypoint.cli.footprint import peer as footprint_peer
+from lyftlearn_entrypoint.cli.footprint import programs
 
 _TRAINING = {
     "TRAINING_JOB_NAME": "footprint",
@@ -20,6 +21,9 @@ _TRAINING_FILES = {
     "/opt/ml/input/config/hyperparameters.json": "{}",
     "/opt/ml/input/config/inputdataconfig.json": "{}",
 }
+# Spark looks up the machine's own name otherwise.
+LOCAL = {"SPARKLOCAL_IP": "127.0.0.1"}
+CODE = "/opt/ml/code/program.py"
 _STUDIO = {"AWS_REGION": "us-east-1"}
 _STUDIO_FILES = {
     "/opt/ml/metadata/resource-metadata.json": '{"AppType":"JupyterLab","DomainId":"d-1","SpaceName":"s","ResourceName":"default"}'
@@ -43,7 +47,7 @@ for place in {}:
 print(time.time())
 """
 _KERNEL_FILE = "/tmp/footprint-kernel.json"
-_KERNEL_ANSWERS = f"""\
+_KERNEL = f"""\
 import os, time
 from jupyter_client import BlockingKernelClient
 client = BlockingKernelClient(connection_file="{_KERNEL_FILE}")
@@ -55,9 +59,11 @@ while True:
         time.sleep(0.02)
 client.start_channels()
 client.wait_for_ready(timeout=120)
-print(time.time())
+{{}}print(time.time())
 os._exit(0)
 """
+_KERNEL_ANSWERS = _KERNEL.format("")
+_CELL_ANSWERS = _KERNEL.format(f"assert client.execute_interactive({programs.CELL!r}, timeout=100)['content']['status'] == 'ok'\n")
 _SERVE = """\
 import http.server, joblib, sklearn.linear_model
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -73,7 +79,6 @@ _FIT = (
     "from sklearn.model_selection import cross_val_score as s; x = np.random.default_rng(0).normal(size=(200, 5)); "
     "print(s(C(), x, x[:, 0] > 0))"
 )
-_SPARK = "from pyspark.sql import SparkSession as S; print(S.builder.master('local[1]').getOrCreate().range(9).count())"
 
 
 def answers(*places: str) -> str:
@@ -110,7 +115,22 @@ def training(name: str, title: str, command: str, image: str = "base") -> Start:
     return Start(name, title, ("train",), image, None, {**_TRAINING, "LYFTLEARN_TRAIN_COMMAND": command}, _TRAINING_FILES)
 
 
+def script(name: str, title: str, program: str, image: str, by: str = "python") -> Start:
+    """A SageMaker training job that runs that program, a file among its code."""
+    made = training(name, title, f"{by} {CODE}", image)
+    return replace(made, files={**made.files, CODE: program}, environment={**made.environment, **(LOCAL if image == "distributed" else {})})
+
+
 _FETCH = training("fetch", "a training job that fetches credentials and documents over TLS, until its program runs", "true")
+_KERNEL_START = Start(
+    "kernel",
+    "a notebook's kernel in Studio, until it answers",
+    ("python", "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", _KERNEL_FILE),
+    environment=_STUDIO,
+    files=_STUDIO_FILES,
+    user=STUDIO_USER,
+    until=_KERNEL_ANSWERS,
+)
 STARTS = (
     Start("python", "the system's Python, `python3 -c pass`, without the entrypoint", ("-c", "pass"), entrypoint=("/usr/bin/python3",)),
     Start("entrypoint", "the entrypoint, until `true` has run", ("true",)),
@@ -123,15 +143,7 @@ STARTS = (
         "a training job with numpy, pandas, scikit-learn and boto3",
         "python -c 'import numpy, pandas, sklearn.linear_model, sklearn.model_selection, boto3'",
     ),
-    Start(
-        "kernel",
-        "a notebook's kernel in Studio, until it answers",
-        ("python", "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", _KERNEL_FILE),
-        environment=_STUDIO,
-        files=_STUDIO_FILES,
-        user=STUDIO_USER,
-        until=_KERNEL_ANSWERS,
-    ),
+    _KERNEL_START,
     Start(
         "jupyterlab",
         "JupyterLab in Studio, until its health check answers",
@@ -159,14 +171,28 @@ STARTS = (
         until=answers("8080/ping"),
         pod=True,
     ),
+    Start("spark", "a Spark session, until its first result", ("python", "-c", programs.SPARK), "distributed", environment=LOCAL),
+    script("frame", "a training job on Spark's data frames, with a UDF", programs.FRAME, "distributed"),
+    replace(
+        _KERNEL_START,
+        name="session",
+        title="a notebook's kernel in Studio, until a Spark session in it has its first result",
+        image="distributed",
+        environment=_STUDIO | LOCAL,
+        until=_CELL_ANSWERS,
+    ),
     Start(
-        "spark",
-        "a Spark session, until its first result",
-        ("python", "-c", _SPARK),
+        "executor",
+        "an executor of Spark's in a pod, for a job with a UDF",
+        ("executor",),
         "distributed",
-        environment={"SPARK_LOCAL_IP": "127.0.0.1"},
+        environment=programs.EXECUTOR,
+        user=POD_USER,
+        peer=programs.DRIVER,
     ),
     training("torch", "a training job, until `import torch` is done", "python -c 'import torch'", "dl"),
+    script("step", "a training job that trains a small network with torch", programs.STEP, "dl"),
+    script("vision", "a training job that prepares and scores a picture with torchvision", programs.VISION, "dl"),
 )
 
 

@@ -14,7 +14,7 @@ from lyftlearn_entrypoint import __version__
 from lyftlearn_entrypoint.cli.image import docker as image_docker
 from lyftlearn_entrypoint.cli.image import layout as image_layout
 from lyftlearn_entrypoint.cli.image import stamp as image_stamp
-from lyftlearn_entrypoint.cli.image.common import directory_of, epoch_of, find
+from lyftlearn_entrypoint.cli.image.common import default_of, directory_of, epoch_of, find, lineage
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -82,9 +82,29 @@ def build(
     if done.returncode != 0:
         raise click.ClickException(f"the build of {name} failed (exit {done.returncode}); its last lines say where")
     made = image_stamp.stamp(client, find(client, tags[0]), epoch)
-    if layout:
-        made = image_layout.lay(client, made, tags, image_layout.hot_of(directory, made.attrs["Architecture"]), fresh=no_cache)
+    hot = image_layout.hot_of(directory, made.attrs["Architecture"]) if layout else []
+    if hot:
+        try:
+            under = below(client, root, name, made, base_image)
+        except click.ClickException as error:
+            click.echo(f"{tags[0]}: {error.message}: its layers stay in the engine's own order", err=True)
+        else:
+            made = image_layout.lay(client, made, tags, hot, epoch, under, fresh=no_cache)
     return made
+
+
+def below(client: Any, root: Path, name: str, made: Any, base_image: str = "") -> int:
+    """How many layers of an image of images/NAME are of the image of this checkout that it is built on; 0 where it is built on none.
+
+    `base_image` is that image's name, by default what the Dockerfile says. Raises click.ClickException where the engine does not have it.
+    """
+    if len(lineage(root, name)) == 1:
+        return 0
+    parent = base_image or default_of(directory_of(root, name) / "Dockerfile", "BASE_IMAGE")
+    ours, theirs = (image.attrs["RootFS"]["Layers"] for image in (made, find(client, parent)))
+    if ours[: len(theirs)] != theirs:
+        raise click.ClickException(f"it is not built on {parent} as the engine has it now")
+    return len(theirs)
 
 
 def pair(option: str, text: str) -> tuple[str, str]:

@@ -65,6 +65,11 @@ def epoch_of(root: Path, name: str, environ: Mapping[str, str] = os.environ) -> 
     raise click.UsageError(f"images/{name}/Dockerfile has no ARG SOURCE_DATE_EPOCH with a default: set the variable")
 
 
+def cache() -> Path:
+    """Where is kept what takes long to find out, and is the same the next time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lyftlearn"
+
+
 def keeps_manifests(client: Any) -> bool:
     """Whether the engine has containerd's image store: an image's id is then its manifest's digest, and sizes are those of the disk."""
     return ["driver-type", "io.containerd.snapshotter.v1"] in (client.info().get("DriverStatus") or [])

@@ -21,7 +21,8 @@ from lyftlearn_entrypoint.cli.footprint.report import BARE, Measured
 from lyftlearn_entrypoint.cli.footprint.tables import AROUND, looked
 from lyftlearn_entrypoint.cli.footprint.trace import Trace
 from lyftlearn_entrypoint.cli.image import docker as image_docker
-from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, lineage, tag_of
+from lyftlearn_entrypoint.cli.image import stored
+from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, cache, directory_of, find, lineage, tag_of
 from lyftlearn_entrypoint.cli.image.layers import Unreadable
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def footprint(
     made = find(client, tag or tag_of(name))
     began = time.monotonic()
     try:
-        image = footprint_layers.read(made.save(), compressed)
+        image = footprint_layers.read(stored.read(client, made), compressed, cache() / "weights")
     except Unreadable as error:
         raise click.ClickException(f"{made.id}: {error}") from None
     click.echo(f"lyftlearn image: {len(image.files)} files of {len(image.layers)} layers in {time.monotonic() - began:.0f} s", err=True)

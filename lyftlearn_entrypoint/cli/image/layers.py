@@ -65,7 +65,12 @@ class Chunks(io.RawIOBase):
 
 
 class Saved:
-    """An image as `docker save` gives it. `config`, its bytes `raw_config` and `layers` are there once the archive was read to its end."""
+    """An image as `docker save` gives it. `config`, its bytes `raw_config` and `layers` are there once the archive was read to its end.
+
+    Its streams are read from front to end.
+    """
+
+    seekable = False
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._stream = io.BufferedReader(Chunks(chunks), _CHUNK)
@@ -118,15 +123,20 @@ class Saved:
             (image,) = json.loads(documents["manifest.json"])
             self.raw_config = documents[image["Config"]]
             self.config = json.loads(self.raw_config)
-            digests = self.config["rootfs"]["diff_ids"]
-            made = [step for step in self.config.get("history", []) if not step.get("empty_layer")]
-            made += [{}] * (len(digests) - len(made))
-            self.layers = [
-                Layer(number, digest, layer_name(step.get("created_by", "")), links.get(key, key))
-                for number, (digest, step, key) in enumerate(zip(digests, made, image["Layers"], strict=False))
-            ]
+            self.layers = settled(self.config, [links.get(key, key) for key in image["Layers"]])
         except (KeyError, ValueError, TypeError) as error:
             raise Unreadable(f"no manifest of one image in the archive ({type(error).__name__}: {error})") from error
+
+
+def settled(config: dict[str, Any], keys: list[str]) -> list[Layer]:
+    """The layers of an image's config, lowest first, given their keys."""
+    digests = config["rootfs"]["diff_ids"]
+    made = [step for step in config.get("history", []) if not step.get("empty_layer")]
+    made += [{}] * (len(digests) - len(made))
+    return [
+        Layer(number, digest, layer_name(step.get("created_by", "")), key)
+        for number, (digest, step, key) in enumerate(zip(digests, made, keys, strict=False))
+    ]
 
 
 def _layer(name: str, head: bytes, stream: io.BufferedReader[Any]) -> IO[bytes] | None:

@@ -1,8 +1,9 @@
 """Writes an image's large layers anew with the hot files of images/NAME/hot.txt in front, as the last step of `lyftlearn image build`.
 
-The engine's own tar of a layer goes by name, so what a start touches is scattered over all of it. The layers are read out of `docker save`,
-written in another order, and loaded again. The engine keeps the bytes of a layer that it loads: it saves and pushes them as they were.
-Source: moby, layer/layer_store.go (registerWithDescriptor) with vbatts/tar-split; tried on Engine 20.10.
+The engine's own tar of a layer goes by name, so what a start touches is scattered over all of it. The layers are read out of the engine
+(`stored`), written in another order while they are read, and loaded again. The layers of the image below are left as they are, so that a
+registry and a node have them once; so is each layer without a hot file. The engine keeps the bytes of a layer that it loads: it saves and
+pushes them as they were. Source: moby, layer/layer_store.go (registerWithDescriptor) with vbatts/tar-split; tried on Engine 20.10.
 """
 
 from __future__ import annotations
@@ -14,23 +15,25 @@ import json
 import os
 import sys
 import tarfile
-import tempfile
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from lyftlearn_entrypoint.cli.footprint import spans
 from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST
-from lyftlearn_entrypoint.cli.image import layers
-from lyftlearn_entrypoint.cli.image.common import keeps_manifests
-from lyftlearn_entrypoint.cli.image.layers import Saved, Unreadable
+from lyftlearn_entrypoint.cli.image import layers, stored
+from lyftlearn_entrypoint.cli.image.common import cache, keeps_manifests
+from lyftlearn_entrypoint.cli.image.layers import Unreadable
 from lyftlearn_entrypoint.cli.image.registry import canonical
 from lyftlearn_entrypoint.cli.image.stamp import archive, config_of, load
 from lyftlearn_entrypoint.cli.layout import order, tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from lyftlearn_entrypoint.cli.image.layers import Saved
+    from lyftlearn_entrypoint.cli.image.stored import Stored
 
 HOT = "hot.txt"
 # The list is traced on amd64; what is compiled is named after the machine.
@@ -48,11 +51,12 @@ def hot_of(directory: Path, architecture: str) -> list[str]:
     return [line.replace(_TRIPLETS["amd64"], triplet) for line in lines if line.startswith("/")]
 
 
-def lay(client: Any, image: Any, tags: list[str], hot: list[str], fresh: bool = False) -> Any:
+def lay(client: Any, image: Any, tags: list[str], hot: list[str], epoch: int, below: int = 0, fresh: bool = False) -> Any:
     """The image with its large layers laid out anew, under these tags; the image itself where its layers are so already.
 
-    `fresh`: do it from nothing, whatever was done before. The image it is made from is removed, unless something uses it or it has
-    another name. Raises click.ClickException.
+    Where a layer takes away from those below, that is no younger than `epoch` (seconds) in it, like all else. `below`: that many layers are
+    of the image that it is built on, and stay. `fresh`: do it from nothing, whatever was done before. The
+    image it is made from is removed, unless something uses it or it has another name. Raises click.ClickException.
     """
     if not hot:
         return image
@@ -60,7 +64,7 @@ def lay(client: Any, image: Any, tags: list[str], hot: list[str], fresh: bool = 
     if keeps_manifests(client):
         click.echo(f"{tags[0]}: the engine keeps images in containerd's store: its layers stay in the engine's own order", err=True)
         return image
-    known = _known(image.attrs["RootFS"]["Layers"], hot)
+    known = _known(image.attrs["RootFS"]["Layers"], hot, epoch, below)
     made = None
     with contextlib.suppress(OSError, ValueError, click.ClickException):  # a cache that is gone, or layers that the engine has no more
         if not fresh:
@@ -69,7 +73,7 @@ def lay(client: Any, image: Any, tags: list[str], hot: list[str], fresh: bool = 
             config["rootfs"]["diff_ids"] = diff_ids
             made = load(client, canonical(config), tags, len(diff_ids))
     if made is None:
-        made = _anew(client, image, tags, hot)
+        made = _anew(client, image, tags, hot, epoch, below)
         with contextlib.suppress(OSError):
             known.parent.mkdir(parents=True, exist_ok=True)
             known.write_text(json.dumps(made.attrs["RootFS"]["Layers"]))
@@ -86,29 +90,22 @@ def _removed(client: Any, image: Any) -> None:
             client.api.remove_image(image.id)
 
 
-def _known(diff_ids: list[str], hot: list[str]) -> Path:
+def _known(diff_ids: list[str], hot: list[str], epoch: int, below: int) -> Path:
     """Where it is kept which layers these become. By what they are made from, and by the code that makes them."""
     made = hashlib.sha256()
-    code = (order, tape, layers, spans, sys.modules[__name__])
-    for text in (*diff_ids, *hot, *(inspect.getsource(module) for module in code)):
+    code = (order, tape, layers, stored, spans, sys.modules[__name__])
+    for text in (*diff_ids, *hot, f"{epoch} {below}", *(inspect.getsource(module) for module in code)):
         made.update(text.encode(errors="surrogateescape") + b"\n")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "lyftlearn" / "layouts" / f"{made.hexdigest()}.json"
+    return cache() / "layouts" / f"{made.hexdigest()}.json"
 
 
-def _anew(client: Any, image: Any, tags: list[str], hot: list[str]) -> Any:
-    with tempfile.TemporaryDirectory(prefix="lyftlearn-layout-") as directory, contextlib.ExitStack() as opened:
-        saved = Saved(image.save())
-        tars: dict[str, IO[bytes]] = {}
-        try:
-            for number, (key, stream) in enumerate(saved.blobs()):
-                tars[key] = opened.enter_context(Path(directory, str(number)).open("w+b"))
-                while chunk := stream.read(1 << 20):
-                    tars[key].write(chunk)
-            laid = Archive(saved, tars, hot, tags)
+def _anew(client: Any, image: Any, tags: list[str], hot: list[str], epoch: int, below: int) -> Any:
+    try:
+        with stored.opened(client, image) as (saved, tars):
+            laid = Archive(saved, tars, hot, tags, epoch, below)
             _answered(client.api.load_image(laid.pieces()), tags[0])
-        except Unreadable as error:
-            raise click.ClickException(f"{tags[0]} is built, but its layers cannot be laid out: {error}") from None
+    except Unreadable as error:
+        raise click.ClickException(f"{tags[0]} is built, but its layers cannot be laid out: {error}") from None
     return client.images.get(f"sha256:{laid.digest}")
 
 
@@ -121,11 +118,15 @@ def _answered(answers: Any, tag: str) -> None:
 class Archive:
     """What `docker load` reads of an image whose layers are laid out anew while it is read. `digest` is its config's, once it was."""
 
-    def __init__(self, saved: Saved, tars: dict[str, IO[bytes]], hot: list[str], tags: list[str]) -> None:
+    def __init__(
+        self, saved: Saved | Stored, tars: dict[str, IO[bytes]], hot: list[str], tags: list[str], epoch: int, below: int = 0
+    ) -> None:
         self._saved = saved
         self._tars = tars
         self._hot = hot
         self._tags = tags
+        self._epoch = epoch
+        self._below = below
         self.digest = ""
 
     def pieces(self) -> Iterator[bytes]:
@@ -133,20 +134,24 @@ class Archive:
         for layer in self._saved.layers:
             tar = self._tars[layer.key]
             size = tar.seek(0, os.SEEK_END)
+            entries = tape.entries(tar) if layer.number >= self._below else []
             # A layer that is smaller, unpacked, is smaller still when compressed, and is pulled whole.
-            entries = tape.entries(tar) if size >= SMALLEST else []
-            made = order.ordered(entries, self._hot)
-            if made == entries and same:  # the engine has it, and all below it: it reads no bytes
+            made = order.ordered(entries, self._hot) if size >= SMALLEST else entries
+            young = tape.younger(tar, entries, self._epoch)
+            stays = made == entries and not young
+            if stays and same:  # the engine has it, and all below it: it reads no bytes
                 digests.append(layer.diff_id)
                 continue
             same = False
             hashed = hashlib.sha256()
             yield _header(f"{layer.number}.tar", size)
-            for piece in tape.written(tar, made):
+            for piece in tape.written(tar, made, young, self._epoch):
                 hashed.update(piece)
                 yield piece
             yield bytes(-size % _BLOCK)
             digests.append(f"sha256:{hashed.hexdigest()}")
+            if stays and digests[-1] != layer.diff_id:
+                raise Unreadable(f"the layer {layer.name} is {digests[-1]} as it is read, and not {layer.diff_id}")
         config = {**self._saved.config, "rootfs": {**self._saved.config["rootfs"], "diff_ids": digests}}
         raw = canonical(config)
         self.digest = hashlib.sha256(raw).hexdigest()

@@ -13,7 +13,7 @@ import click
 from lyftlearn_entrypoint.cli.image import build as image_build
 from lyftlearn_entrypoint.cli.image import docker as image_docker
 from lyftlearn_entrypoint.cli.image.common import CHECKOUT, TAG, directory_of, find, tag_of
-from lyftlearn_entrypoint.cli.image.layers import Saved
+from lyftlearn_entrypoint.cli.image.layers import Saved, deleted
 from lyftlearn_entrypoint.cli.image.stamp import config_of, moment
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def index(saved: Saved) -> dict[str, Index]:
             _KINDS.get(member.type, "other"),
             f"{member.mode:04o}",
             f"{member.uid}:{member.gid}",
-            moment(int(member.mtime)),
+            "" if deleted(member.name) else moment(int(member.mtime)),  # what is gone has no time
             member.linkname,
             str(member.size),
             _digest(content) if content else "",

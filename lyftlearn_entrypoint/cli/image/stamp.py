@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from lyftlearn_entrypoint.cli.image import stored
 from lyftlearn_entrypoint.cli.image.layers import Saved
 from lyftlearn_entrypoint.cli.image.registry import canonical
 
@@ -65,14 +66,8 @@ def config_of(client: Any, image: Any) -> bytes:
     No call of the Engine's API gives it alone. Where this process may read the engine's own directory (root, same machine) it is read
     there, in no time; else out of `docker save`, which takes seconds for each GB.
     """
-    algorithm, _, digest = image.id.partition(":")
     told = client.info()
-    stored = Path(told["DockerRootDir"], "image", told["Driver"], "imagedb", "content", algorithm, digest)
-    try:
-        config = stored.read_bytes()
-    except OSError:
-        config = b""
-    if hashlib.sha256(config).hexdigest() == digest:
+    if config := stored.config(Path(told["DockerRootDir"], "image", told["Driver"]), image.id):
         return config
     saved = Saved(image.save())
     for _ in saved.blobs():

@@ -39,13 +39,13 @@ class Entry:
 def ordered(entries: Sequence[Entry], hot: Iterable[str]) -> list[Entry]:
     """The same entries, hot files first. `hot` are absolute paths without symbolic links; those of other layers are passed over.
 
-    Where a path is there twice, the order has a meaning of its own, and stays.
+    Where a path is there twice, the order has a meaning of its own, and stays. Without a hot file there is nothing to win.
     """
     known = {entry.path: entry for entry in entries}
-    if len(known) < len(entries):
-        return list(entries)
-    named = sorted(entries, key=lambda entry: entry.path.split("/"))
     first = [known[path] for path in hot if path in known]
+    if len(known) < len(entries) or not first:
+        return list(entries)
+    by_name = named(entries)
     places = {posixpath.dirname(entry.path) for entry in first}
     made: dict[str, Entry] = {}
 
@@ -59,17 +59,22 @@ def ordered(entries: Sequence[Entry], hot: Iterable[str]) -> list[Entry]:
             place(known[entry.target])
         made[entry.path] = entry
 
-    for entry in named:
+    for entry in by_name:
         if deleted(entry.path.lstrip("/")):
             place(entry)
     for entry in first:
         place(entry)
-    for entry in named:
+    for entry in by_name:
         if entry.kind == "file" and posixpath.dirname(entry.path) in places and _compiled(entry.path):
             place(entry)
-    for entry in named:
+    for entry in by_name:
         place(entry)
     return list(made.values())
+
+
+def named(entries: Iterable[Entry]) -> list[Entry]:
+    """The same entries as the engine writes them: by name, directory by directory."""
+    return sorted(entries, key=lambda entry: entry.path.split("/"))
 
 
 def _compiled(path: str) -> bool:
