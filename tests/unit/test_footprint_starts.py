@@ -1,5 +1,6 @@
 """The table of starts, this machine's strace, and the command where it needs no engine."""
 
+import ast
 import json
 import shutil
 import subprocess
@@ -114,6 +115,23 @@ def test_strace_is_sent_with_its_libraries_and_run_by_its_own_loader(need: Calla
         assert rest[:4] == (loader, *libraries, strace)
     # Nobody's data is ever printed: an environment or a document may hold a secret.
     assert tool.command[tool.command.index("-s") + 1] == "0"
+
+
+def test_python_is_sent_whole(tmp_path: Path, need: Callable[[object, str], None]) -> None:
+    """What is sent runs elsewhere, with no other module than those that were sent."""
+    need(shutil.which("strace"), "no strace")
+    tool = footprint_tool.tool()
+    for name, data in tool.files.items():
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        place.chmod(0o755)
+    words = [word.replace(footprint_tool.PLACE, str(tmp_path)) for word in tool.look]
+    assert subprocess.run([*words, "--", "/bin/sh", "-c", "exit 7"], check=False, timeout=60).returncode == 7
+    program = "import sys; print([each.__file__ for each in sys.modules.values() if getattr(each, '__file__', None)])"
+    (tmp_path / "pagemap.py").write_text("import socket, ctypes, json, mmap\n" + program)
+    said = subprocess.run(words, check=True, timeout=60, stdout=subprocess.PIPE, text=True).stdout
+    assert all(each.startswith(str(tmp_path)) for each in ast.literal_eval(said)), said
 
 
 def test_a_machine_without_strace_is_told_what_to_do(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import mmap
 import os
 import platform
+import shutil
 import struct
 import subprocess
 import sys
@@ -120,8 +121,6 @@ def run(tmp_path: Path, *words: str) -> "tuple[int, list[str]]":
 @pytest.fixture
 def possible(need: Callable[[object, str], None], tmp_path: Path) -> None:
     """Here and now: this kernel, this machine, and what this process may do."""
-    import shutil
-
     need(shutil.which("strace"), "no strace on PATH")
     need(platform.machine() in pagemap.MACHINES, "no seccomp filter for this machine")
     need(pagemap.version(platform.release()) >= (5, 5), "the kernel is older than 5.5")
@@ -149,6 +148,15 @@ def test_a_process_is_looked_at_before_it_leaves(tmp_path: Path, then: "tuple[st
 @pytest.mark.parametrize(("program", "code"), [("raise SystemExit(3)", 3), ("import os; os.kill(os.getpid(), 15)", 128 + 15)])
 def test_it_ends_as_its_program_does(tmp_path: Path, program: str, code: int) -> None:
     assert run(tmp_path, sys.executable, "-c", program)[0] == code
+
+
+def test_where_the_kernel_is_too_old_the_program_is_run_and_nobody_looks(tmp_path: Path, need: Callable[[object, str], None]) -> None:
+    """setarch (util-linux) has a kernel of today call itself 2.6 to a program."""
+    need(shutil.which("setarch"), "no setarch on PATH")
+    out = tmp_path / "tables"
+    words = ["setarch", "--uname-2.6", sys.executable, "-I", "-S", pagemap.__file__, str(out), "--", "/bin/sh", "-c", "exit 3"]
+    done = subprocess.run(words, check=False, timeout=120)
+    assert (done.returncode, out.exists()) == (3, False)
 
 
 def test_the_program_has_what_it_would_have_without(tmp_path: Path) -> None:

@@ -160,7 +160,9 @@ def _over(container: Any, start: Start, tool: Tool) -> float | None:
         container.reload()
         if done.exit_code != 0 or container.status != "running":
             raise _failed(container, start, "ended" if container.status != "running" else f"was not over after {_ANSWER} s")
-        container.exec_run(list(tool.look))  # before its page tables go with it
+        looked = container.exec_run(list(tool.look))  # before its page tables go with it
+        if looked.exit_code != 0:
+            raise _failed(container, start, f"could not be looked at ({looked.output.decode(errors='replace').strip()})")
         container.kill()
         container.wait(timeout=PATIENCE)
         return float(done.output.split()[-1])

@@ -24,11 +24,18 @@ PLACE = "/.lyftlearn-footprint"
 TRACE, TABLES = "out/trace", "out/tables"
 LISTED = "listed"
 _LIBRARY = re.compile(r"^\s*(?:(\S+) => )?(/\S+) \(0x", re.MULTILINE)
-# Runs the program that it reads, but for its main part, and prints where the modules are that this has imported, codecs included.
+# Runs the program that it reads, but for its main part, and prints where the modules are that this has imported, codecs included. They are
+# looked for by name: what stands in sys.modules may be another than what was found (collections.abc, from Python 3.13 on).
 _PROBE = """\
 import sys, encodings.ascii, encodings.latin_1, encodings.utf_8
 exec(compile(sys.stdin.read(), "pagemap.py", "exec"), {"__name__": "probe"})
-found = [module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
+found = []
+for name in list(sys.modules):
+    parent = name.rpartition(".")[0]
+    path = getattr(sys.modules.get(parent), "__path__", []) if parent else None
+    spec = sys.meta_path[-1].find_spec(name, path)
+    if spec and spec.has_location:
+        found.append(spec.origin)
 import json, sysconfig
 print(json.dumps([sysconfig.get_path("stdlib"), found]))
 """
