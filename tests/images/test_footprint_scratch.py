@@ -156,6 +156,8 @@ def test_an_image_for_another_machine_is_refused(client: Any, made: Any) -> None
     start = footprint_starts.Start("command", "", ("/data/b",))
     with pytest.raises(click.ClickException, match="the image is for s390x"):
         footprint_run.run(client, other, start, footprint_tool.Tool({}, ()))
+    with pytest.raises(click.ClickException, match="the image is for s390x"):
+        footprint_run.forget(client, other, [], footprint_tool.Tool({}, ()))
 
 
 def test_the_image_is_read_the_same_way_twice(client: Any, made: Any) -> None:

@@ -46,9 +46,7 @@ class Traced:
 
 def run(client: Any, image: Any, start: Start, tool: Tool) -> Traced:
     """Run a start of an image of the engine. Raises click.ClickException where it fails, or is not over in time."""
-    machine = _MACHINES.get(platform.machine(), platform.machine())
-    if image.attrs["Architecture"] != machine:
-        raise click.ClickException(f"the image is for {image.attrs['Architecture']}, and this machine's strace for {machine}")
+    _fits(image)
     settings = image.attrs["Config"]
     own = settings["Entrypoint"] or []
     words = list(start.words) if start.words or start.entrypoint else settings["Cmd"] or []
@@ -92,6 +90,7 @@ def forget(client: Any, image: Any, paths: list[str], tool: Tool) -> list[str]:
 
     The containers of an image share its files, so it is done in one of its own. Raises click.ClickException.
     """
+    _fits(image)
     container = client.containers.create(
         image.id,
         entrypoint=list(tool.forget),
@@ -114,6 +113,13 @@ def forget(client: Any, image: Any, paths: list[str], tool: Tool) -> list[str]:
         return kept
     finally:
         container.remove(force=True, v=True)
+
+
+def _fits(image: Any) -> None:
+    """Raises click.ClickException for an image of another kind of machine than this."""
+    machine = _MACHINES.get(platform.machine(), platform.machine())
+    if image.attrs["Architecture"] != machine:
+        raise click.ClickException(f"the image is for {image.attrs['Architecture']}, and this machine's strace for {machine}")
 
 
 def _peer(client: Any, image: Any, start: Start, name: str) -> Any:
