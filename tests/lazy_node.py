@@ -85,7 +85,9 @@ class Node:
         modes = "[pull_modes.soci_v1]\nenable = true\n" if v1 else ""
         # There it reads manifests, for the layers that it fetches whole.
         contents = f'[content_store]\ncontainerd_address = "{self.socket}"\n'
-        (directory / "snapshotter.toml").write_text(f"[background_fetch]\ndisable = true\n{contents}{modes}")
+        # A busy machine is no reason to ask twice for a span (after 3 s by default), or to fetch a layer whole (30 s).
+        patient = "mount_timeout_sec = 300\n[http]\nDialTimeoutMsec = 60000\nResponseHeaderTimeoutMsec = 60000\n"
+        (directory / "snapshotter.toml").write_text(f"{patient}[background_fetch]\ndisable = true\n{contents}{modes}")
 
     def spawn(self, name: str, words: list[str], environment: Mapping[str, str] | None = None) -> None:
         """Start a server that ends with us."""
