@@ -6,9 +6,11 @@ As root, with /dev/fuse. containerd, docker-registry, openssl, unshare and strac
 client for it are what scripts/soci builds (--tools: they are there already). The index is made here, by `lyftlearn image soci`'s own code.
 All servers run in a mount namespace of their own, on loopback. For each start the snapshotter begins with nothing:
 the image is mounted, the start is run once under containerd, and what the registry's log says of its layers is counted. The prediction is
-made from a trace of the same start in the Docker Engine and the spans of the index: `least`, of pages that were read for certain, and
-`most`, of those that were mapped too; and, to tell the model of spans from that of pages, from the pages that the kernel says were
-touched (touched_pages.py). Starts that something has to ask whether they are over are left out: asking reads files as well.
+made from a trace of the same start in the Docker Engine and the spans of the index: `least`, of pages that were read for certain, `most`,
+of those that were mapped too, and `predicted`, of those that were read or looked at and what the kernel reads around these; and, to tell
+the model of spans from that of pages, from the pages that the kernel says were touched (touched_pages.py). `command` is `predicted` as
+`lyftlearn image footprint --compressed` prints it, which knows neither the real spans nor the registry's compression. Starts that
+something has to ask whether they are over are left out: asking reads files as well.
 """
 
 from __future__ import annotations
@@ -29,19 +31,17 @@ sys.path.insert(0, str(HERE.parent))
 from benchmarks.lazy_servers import HOST, Servers, enclosed  # noqa: E402
 from benchmarks.touched_pages import Loop  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers  # noqa: E402
-from lyftlearn_entrypoint.cli.footprint import run as footprint_run  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts  # noqa: E402
-from lyftlearn_entrypoint.cli.footprint.account import Account  # noqa: E402
 from lyftlearn_entrypoint.cli.footprint.spans import SMALLEST, SPAN  # noqa: E402
-from lyftlearn_entrypoint.cli.footprint.trace import Trace  # noqa: E402
 from lyftlearn_entrypoint.cli.image import docker as image_docker  # noqa: E402
+from lyftlearn_entrypoint.cli.image.footprint import measure  # noqa: E402
 from lyftlearn_entrypoint.cli.image.layers import Saved  # noqa: E402
 from lyftlearn_entrypoint.cli.image.soci import from_engine  # noqa: E402
 from lyftlearn_entrypoint.cli.soci import make, parallel, ztoc  # noqa: E402
 from lyftlearn_entrypoint.cli.soci.blobs import Blobs  # noqa: E402
 from tests.unit.soci_made import Reader  # noqa: E402
 
-KINDS = ("least", "most", "pages")
+KINDS = ("least", "predicted", "command", "most", "pages")
 STARTS = ("python", "entrypoint", "train", "sklearn", "job")
 # A file and ranges of bytes in it.
 Touched = tuple[footprint_layers.File, Iterable[tuple[int, int]]]
@@ -103,7 +103,8 @@ def predicted(touched: list[Touched], lazy: dict[int, Reader]) -> tuple[int, int
 def told(row: dict[str, Any]) -> str:
     """A start in one line: MB that the registry served, and how far each prediction is off."""
     fetched = row["fetched"]
-    parts = (f"{which} {row[which]['bytes'] / 1e6:.1f} MB in {row[which]['spans']} spans ({row[which]['off']:+.1%})" for which in KINDS)
+    made = [(which, row[which]) for which in KINDS if which in row]
+    parts = (f"{which} {each['bytes'] / 1e6:.1f} MB in {each['spans']} spans ({each['off']:+.1%})" for which, each in made)
     served = f"{fetched['bytes'] / 1e6:.1f} MB in {fetched['requests']} requests"
     return f"{served}, mounted in {row['pull_seconds']:.1f} s, run in {row['run_seconds']:.1f} s; predicted: {', '.join(parts)}"
 
@@ -113,7 +114,9 @@ def main() -> None:
     parser.add_argument("--image", default="lyftlearn-base:latest")
     parser.add_argument("--tools", type=Path, help="where soci-snapshotter-grpc and soci-node are; without it scripts/soci builds them")
     parser.add_argument("--index", choices=["v1", "v2"], default="v2", help="which form of index")
-    parser.add_argument("--start", action="append", choices=STARTS)
+    known = {start.name: start for start in footprint_starts.of(["base", "distributed", "dl"]) if not (start.until or start.peer)}
+    parser.add_argument("--start", action="append", choices=known, help=f"repeatable; default {', '.join(STARTS)}")
+    parser.add_argument("--no-pages", dest="pages", action="store_false", help="without the kernel's count: it unpacks the whole image")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     tools = enclosed(given.tools)
@@ -134,12 +137,11 @@ def main() -> None:
                 if choice.layer["digest"] in ztocs
             }
             digests = {choices[number].layer["digest"] for number in lazy}
-            files = footprint_layers.read(Saved(image.save()))
-            strace = footprint_run.tool()
-            loop = Loop(image, directory / "loop")
-            for start in footprint_starts.of(["base"], tuple(given.start or STARTS)):
-                traced = footprint_run.run(client, image, start, strace)
-                uses = Account(files, Trace(traced.lines, traced.until, image.attrs["Config"]["WorkingDir"] or "/").files).uses
+            files = footprint_layers.read(Saved(image.save()), True)
+            loop = Loop(image, directory / "loop") if given.pages else None
+            for start in (known[name] for name in given.start or STARTS):
+                (measured,) = measure(client, image, files, [start])
+                account, uses = measured.account, measured.account.uses
                 servers.cold()
                 before = servers.served(digests)
                 began = time.monotonic()
@@ -150,16 +152,20 @@ def main() -> None:
                 after = servers.served(digests)
                 row: dict[str, Any] = {"start": start.name, "pull_seconds": pulled, "run_seconds": seconds}
                 row["fetched"] = {"bytes": after[0] - before[0], "requests": after[1] - before[1], "at_mount": mounted[0] - before[0]}
-                exact = loop.touched(files, lambda root: run(servers, start, image, root))  # noqa: B023  (called at once)
                 kinds: dict[str, list[Touched]] = {
                     "least": [(use.file, use.least) for use in uses],
+                    "predicted": [(use.file, use.predicted) for use in uses],
                     "most": [(use.file, use.most) for use in uses],
-                    "pages": [(files.files[path], ranges) for path, ranges in exact.items()],
                 }
+                if loop:
+                    exact = loop.touched(files, lambda root: run(servers, start, image, root))  # noqa: B023  (called at once)
+                    kinds["pages"] = [(files.files[path], ranges) for path, ranges in exact.items()]
                 # When it is mounted a byte of each layer is asked for, to see whether it can be read.
                 in_run = after[0] - mounted[0]
-                for which, touched in kinds.items():
-                    size, spans = predicted(touched, lazy)
+                found = {which: predicted(touched, lazy) for which, touched in kinds.items()}
+                parts = [account.parts[number].fetched[1] for number in lazy]
+                found["command"] = (sum(part.compressed for part in parts), sum(part.spans for part in parts))
+                for which, (size, spans) in found.items():
                     row[which] = {"bytes": size, "spans": spans, "off": (size - in_run) / (in_run or 1)}
                 rows.append(row)
                 print(f"{start.name}: {told(row)}", file=sys.stderr)

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers
 from lyftlearn_entrypoint.cli.footprint import run as footprint_run
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
+from lyftlearn_entrypoint.cli.footprint import tool as footprint_tool
 from lyftlearn_entrypoint.cli.image import footprint as image_footprint
 from lyftlearn_entrypoint.cli.image import stored
 
@@ -112,15 +113,15 @@ def test_each_layer_has_its_own(made: Any, sizes: "dict[str, int]") -> None:
     assert (again["files"], again["bytes"]) == (1, AGAIN["data/b"])
     assert first["packages"] == {"file /data/a": FILES["data/a"]}
     # cat reads both to their ends: nothing of them is uncertain.
-    assert first["pages"] == {"least": FILES["data/a"] // 4096, "most": FILES["data/a"] // 4096}
-    assert again["pages"] == {"least": -(-AGAIN["data/b"] // 4096), "most": -(-AGAIN["data/b"] // 4096)}
+    assert first["pages"] == dict.fromkeys(("least", "predicted", "most"), FILES["data/a"] // 4096)
+    assert again["pages"] == dict.fromkeys(("least", "predicted", "most"), -(-AGAIN["data/b"] // 4096))
 
 
 def test_what_a_lazy_pull_fetches(made: Any) -> None:
     """The layer's tar has a directory and the three files in order, each behind a header: a begins at 1 KiB, c behind 8 MiB."""
     (first,) = [row for row in measured(made, "/data/a")["layers"] if row["files"] and row["size"] > 13 * MIB]
     assert first["spans"] == 4
-    assert first["fetched"] == {"least": {"spans": 2, "bytes": 8 * MIB}, "most": {"spans": 2, "bytes": 8 * MIB}}
+    assert first["fetched"] == {which: {"spans": 2, "bytes": 8 * MIB} for which in ("least", "predicted", "most")}
     again = measured(made, "/data/c", options=("--compressed",))
     (first,) = [row for row in again["layers"] if row["files"] and row["size"] > 13 * MIB]
     rest = first["size"] - 8 * MIB
@@ -154,7 +155,9 @@ def test_an_image_for_another_machine_is_refused(client: Any, made: Any) -> None
     other = SimpleNamespace(attrs={**made.attrs, "Architecture": "s390x"})
     start = footprint_starts.Start("command", "", ("/data/b",))
     with pytest.raises(click.ClickException, match="the image is for s390x"):
-        footprint_run.run(client, other, start, footprint_run.Tool({}, ()))
+        footprint_run.run(client, other, start, footprint_tool.Tool({}, ()))
+    with pytest.raises(click.ClickException, match="the image is for s390x"):
+        footprint_run.forget(client, other, [], footprint_tool.Tool({}, ()))
 
 
 def test_the_image_is_read_the_same_way_twice(client: Any, made: Any) -> None:

@@ -1,5 +1,6 @@
 """The table of starts, this machine's strace, and the command where it needs no engine."""
 
+import ast
 import json
 import shutil
 import subprocess
@@ -11,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from lyftlearn_entrypoint.cli.footprint import budget as footprint_budget
-from lyftlearn_entrypoint.cli.footprint import run as footprint_run
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
+from lyftlearn_entrypoint.cli.footprint import tool as footprint_tool
 from lyftlearn_entrypoint.cli.image.footprint import footprint
 from lyftlearn_entrypoint.context import STUDIO, TRAINING, detect
 from lyftlearn_entrypoint.files import Files
@@ -101,20 +102,41 @@ def test_programs_of_the_table_can_be_compiled() -> None:
 
 def test_strace_is_sent_with_its_libraries_and_run_by_its_own_loader(need: Callable[[object, str], None]) -> None:
     need(shutil.which("strace"), "no strace")
-    tool = footprint_run.tool()
+    tool = footprint_tool.tool()
     assert tool.files["strace"] == Path(shutil.which("strace") or "").read_bytes()
     listed = subprocess.run(["ldd", shutil.which("strace") or ""], stdout=subprocess.PIPE, text=True, check=False).stdout
     if "=>" in listed:
         assert "libc.so.6" in tool.files or any("musl" in name for name in tool.files)
         assert tool.command[0].startswith("/.lyftlearn-footprint/ld-")
-        assert tool.command[3] == "/.lyftlearn-footprint/strace"
+        loader, python, strace = tool.command[0], "/.lyftlearn-footprint/bin/python3", "/.lyftlearn-footprint/strace"
+        libraries = ("--library-path", "/.lyftlearn-footprint")
+        assert tool.command[:4] == tool.look[:4] == (loader, *libraries, python)
+        rest = tool.command[tool.command.index("--") + 1 :]
+        assert rest[:4] == (loader, *libraries, strace)
     # Nobody's data is ever printed: an environment or a document may hold a secret.
     assert tool.command[tool.command.index("-s") + 1] == "0"
 
 
+def test_python_is_sent_whole(tmp_path: Path, need: Callable[[object, str], None]) -> None:
+    """What is sent runs elsewhere, with no other module than those that were sent."""
+    need(shutil.which("strace"), "no strace")
+    tool = footprint_tool.tool()
+    for name, data in tool.files.items():
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        place.chmod(0o755)
+    words = [word.replace(footprint_tool.PLACE, str(tmp_path)) for word in tool.look]
+    assert subprocess.run([*words, "--", "/bin/sh", "-c", "exit 7"], check=False, timeout=60).returncode == 7
+    program = "import sys; print([each.__file__ for each in sys.modules.values() if getattr(each, '__file__', None)])"
+    (tmp_path / "pagemap.py").write_text("import socket, ctypes, json, mmap\n" + program)
+    said = subprocess.run(words, check=True, timeout=60, stdout=subprocess.PIPE, text=True).stdout
+    assert all(each.startswith(str(tmp_path)) for each in ast.literal_eval(said)), said
+
+
 def test_a_machine_without_strace_is_told_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(click.ClickException, match="no strace on PATH: install it"):
-        footprint_run.tool(str(tmp_path / "strace"))
+        footprint_tool.tool(str(tmp_path / "strace"))
 
 
 def invoke(root: Path, *words: str) -> "tuple[int, str]":

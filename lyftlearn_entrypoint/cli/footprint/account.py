@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from lyftlearn_entrypoint.cli.footprint import spans as footprint_spans
 from lyftlearn_entrypoint.cli.footprint.exec import HEAD
 from lyftlearn_entrypoint.cli.footprint.spans import PAGE, merged
+from lyftlearn_entrypoint.cli.footprint.tables import around, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,36 +33,50 @@ class Use:
     """A file of the image that was opened, and pages of it (as ranges of bytes in the file).
 
     `least` were read; `most` were read or mapped, and a mapped page may never have been looked at: what was touched lies between the two.
+    `predicted` are those that the kernel of a node that pulls lazily reads: of what is mapped, what was looked at and what is around it.
+    It is `most` for a file of which no page table tells.
     """
 
     file: File
     least: tuple[Range, ...]
+    predicted: tuple[Range, ...]
     most: tuple[Range, ...]
 
 
 @dataclass(frozen=True)
 class Part:
-    """What was touched of one layer: bytes of the opened files, pages, and what a lazy pull fetches for them; least and most as in Use."""
+    """What was touched of one layer: bytes of the opened files, pages, and what a lazy pull fetches for them; three of each, as in Use."""
 
     layer: int
     files: int
     size: int
-    pages: tuple[int, int]
-    fetched: tuple[Fetched, Fetched]
+    pages: tuple[int, int, int]
+    fetched: tuple[Fetched, Fetched, Fetched]
 
 
 class Account:
-    """What one start used of an image, in the order of first use."""
+    """What one start used of an image, in the order of first use.
 
-    def __init__(self, image: Image, files: Mapping[str, Touch]) -> None:
+    `tables` is what page tables had of each file, by path (tables.looked); None where nobody could look.
+    """
+
+    def __init__(self, image: Image, files: Mapping[str, Touch], tables: Mapping[str, list[Range]] | None = None) -> None:
         self.image = image
+        self.looked = tables is not None
+        self._tables: dict[str, list[Range]] = {}
+        for path, ranges in (tables or {}).items():
+            if (file := image.file(path)) is not None:
+                self._tables.setdefault(file.path, []).extend(ranges)
         self._least: dict[str, list[Range]] = {}
-        self._most: dict[str, list[Range]] = {}
+        self._mapped: dict[str, list[Range]] = {}
+        self._whole: set[str] = set()
         self._files: dict[str, File] = {}
         for path, touch in files.items():
             if path in _MOUNTED or (file := image.file(path)) is None:
                 continue
-            self._add(file, touch.read, touch.mapped + ([(0, file.size)] if touch.whole else []))
+            self._add(file, touch.read, touch.mapped)
+            if touch.whole:
+                self._whole.add(file.path)
             if touch.run:
                 self._run(file, _DEEP)
 
@@ -72,21 +87,22 @@ class Account:
         if interpreter and deep:
             self._run(interpreter, deep - 1)
 
-    def _add(self, file: File, least: Iterable[Range], most: Iterable[Range]) -> None:
+    def _add(self, file: File, least: Iterable[Range], mapped: Iterable[Range]) -> None:
         self._files.setdefault(file.path, file)
         self._least.setdefault(file.path, []).extend(least)
-        self._most.setdefault(file.path, []).extend(most)
+        self._mapped.setdefault(file.path, []).extend(mapped)
 
     @cached_property
     def uses(self) -> list[Use]:
-        return [
-            Use(
-                file,
-                tuple(merged(self._least[path], PAGE, file.size)),
-                tuple(merged([*self._least[path], *self._most[path]], PAGE, file.size)),
-            )
-            for path, file in self._files.items()
-        ]
+        return [self._use(path, file) for path, file in self._files.items()]
+
+    def _use(self, path: str, file: File) -> Use:
+        least = merged(self._least[path], PAGE, file.size)
+        whole = [(0, file.size)] if path in self._whole else []
+        predicted = most = merged([*self._least[path], *self._mapped[path], *whole], PAGE, file.size)
+        if (looked := self._tables.get(path)) is not None:
+            predicted = merged([*least, *within(around(looked), most), *whole], PAGE, file.size)
+        return Use(file, tuple(least), tuple(predicted), tuple(most))
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -101,12 +117,19 @@ class Account:
             moved = [(use.file.offset + start, use.file.offset + end) for use, pages in ranges for start, end in pages]
             return footprint_spans.fetched(weight, moved)
 
+        def pages(ranges: Iterable[tuple[Range, ...]]) -> int:
+            return sum(footprint_spans.pages(each) for each in ranges)
+
         return Part(
             number,
             len(mine),
             sum(use.file.size for use in mine),
-            (sum(footprint_spans.pages(use.least) for use in mine), sum(footprint_spans.pages(use.most) for use in mine)),
-            (fetched((use, use.least) for use in mine), fetched((use, use.most) for use in mine)),
+            (pages(use.least for use in mine), pages(use.predicted for use in mine), pages(use.most for use in mine)),
+            (
+                fetched((use, use.least) for use in mine),
+                fetched((use, use.predicted) for use in mine),
+                fetched((use, use.most) for use in mine),
+            ),
         )
 
     def without(self, other: Account) -> list[Use]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The start that the entrypoint's own part is what others have over.
 BARE = "python"
+# Of pages and of what is fetched, in the order in which an account has them.
+KINDS = ("least", "predicted", "most")
 # A layer that is fetched and not touched is shown from that many bytes on.
 _SHOWN = 100_000
 
@@ -45,18 +47,23 @@ def labels(image: Image) -> list[str]:
 
 
 def facts(measured: Measured, owners: Mapping[str, str], bare: Account | None = None) -> dict[str, Any]:
-    """One start as plain data, sizes in bytes. `least` is what was surely touched, `most` what may have been."""
+    """One start as plain data, sizes in bytes. `least` is what was surely touched, `most` what may have been.
+
+    `predicted` is what a lazy pull's kernel reads; it is left out where nobody could look into page tables.
+    """
     image = measured.account.image
     parts = measured.account.parts
     packages = measured.account.packages(owners)
+    whole = sum(weight.size for weight in image.weights)
     found: dict[str, Any] = {
         "start": measured.name,
         "title": measured.title,
         **({"held": measured.held} if measured.held else {}),
         "seconds": round(measured.seconds, 1),
-        **_row(parts, sum(weight.size for weight in image.weights), image),
+        **_row(parts, whole, measured.account),
+        "share": sum(part.size for part in parts) / whole if whole else 0.0,
         "layers": [
-            {"layer": name, **_row([part], weight.size, image), "packages": packages.get(str(part.layer), {})}
+            {"layer": name, **_layer(part, weight.size, whole, measured.account), "packages": packages.get(str(part.layer), {})}
             for name, part, weight in zip(labels(image), parts, image.weights, strict=True)
         ],
     }
@@ -69,26 +76,32 @@ def facts(measured: Measured, owners: Mapping[str, str], bare: Account | None = 
             "bytes": sum(use.file.size for use in own),
             "fetched": {
                 which: _more([part.fetched[at] for part in parts], [part.fetched[at] for part in bare.parts])
-                for at, which in enumerate(("least", "most"))
+                for at, which in enumerate(KINDS)
+                if which in _kinds(measured.account) and which in _kinds(bare)
             },
         }
     return found
 
 
-def _row(parts: list[Part], size: int, image: Image) -> dict[str, Any]:
-    opened = sum(part.size for part in parts)
-    whole = sum(weight.size for weight in image.weights)
-    least, most = ([part.fetched[at] for part in parts] for at in (0, 1))
+def _kinds(account: Account) -> tuple[str, ...]:
+    return tuple(which for which in KINDS if which != "predicted" or account.looked)
+
+
+def _row(parts: list[Part], size: int, account: Account) -> dict[str, Any]:
+    kinds = [(at, which) for at, which in enumerate(KINDS) if which in _kinds(account)]
     return {
         "size": size,
         "files": sum(part.files for part in parts),
-        "bytes": opened,
-        "share_of_layer" if len(parts) == 1 else "share": opened / size if size else 0.0,
-        **({"share_of_image": opened / whole} if len(parts) == 1 and whole else {}),
-        "pages": {"least": sum(part.pages[0] for part in parts), "most": sum(part.pages[1] for part in parts)},
-        "spans": sum(image.weights[part.layer].spans for part in parts),
-        "fetched": {"least": _fetched(least), "most": _fetched(most)},
+        "bytes": sum(part.size for part in parts),
+        "pages": {which: sum(part.pages[at] for part in parts) for at, which in kinds},
+        "spans": sum(account.image.weights[part.layer].spans for part in parts),
+        "fetched": {which: _fetched(part.fetched[at] for part in parts) for at, which in kinds},
     }
+
+
+def _layer(part: Part, size: int, whole: int, account: Account) -> dict[str, Any]:
+    shares = {"share_of_layer": part.size / size if size else 0.0, "share_of_image": part.size / whole if whole else 0.0}
+    return {**_row([part], size, account), **shares}
 
 
 def _fetched(each: Iterable[Fetched]) -> dict[str, int]:
@@ -109,11 +122,12 @@ def _more(theirs: list[Fetched], bare: list[Fetched]) -> dict[str, int]:
 def print_start(found: dict[str, Any], top: int) -> None:
     """One start as text: a line for each layer of which anything was touched or is fetched, and the packages that were touched most.
 
-    What is fetched is the most of it; of pages and spans both bounds are shown.
+    What is fetched is shown as predicted and at most; of pages and spans both bounds.
     """
     click.echo(f"{found['start']}: {found['title']} ({found['seconds']:.1f} s, traced)")
     squeezed = "compressed_bytes" in found["fetched"]["most"]
-    head = ("files", "opened", "of layer", "of image", "pages", "spans", "fetched", *(["gzip"] if squeezed else []))
+    gzip = ["gzip"] if squeezed else []
+    head = ("files", "opened", "of layer", "of image", "pages", "spans", "predicted", *gzip, "at most", *gzip)
     click.echo("".join(text.rjust(width) for text, width in zip(head, _WIDTHS, strict=False)))
     for row in found["layers"]:
         if row["files"] or row["fetched"]["most"]["bytes"] >= _SHOWN:
@@ -131,7 +145,7 @@ def print_start(found: dict[str, Any], top: int) -> None:
         click.echo(f"    {megabytes(size):>10}  {name}")
 
 
-_WIDTHS = (7, 11, 10, 10, 20, 16, 11, 11)
+_WIDTHS = (7, 11, 10, 10, 20, 16, 11, 11, 11, 11)
 
 
 def _numbers(row: dict[str, Any], of_layer: float | None, of_image: float) -> str:
@@ -144,7 +158,9 @@ def _numbers(row: dict[str, Any], of_layer: float | None, of_image: float) -> st
         f"{of_image:.1%}",
         f"{pages[0] / 1e6:.1f} - {megabytes(pages[1])}",
         f"{least['spans']} - {most['spans']}/{row['spans']}",
-        megabytes(most["bytes"]),
-        *([megabytes(most["compressed_bytes"])] if "compressed_bytes" in most else []),
     ]
+    for each in (row["fetched"].get("predicted"), most):
+        texts.append(megabytes(each["bytes"]) if each else "-")
+        if "compressed_bytes" in most:
+            texts.append(megabytes(each.get("compressed_bytes", 0)) if each else "-")
     return "".join(text.rjust(width) for text, width in zip(texts, _WIDTHS, strict=False))

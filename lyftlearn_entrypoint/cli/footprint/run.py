@@ -1,7 +1,7 @@
 """Runs a start in a container, with strace around it, and gives what strace printed.
 
-The container gets the strace of this machine with its libraries, in a volume of its own, and runs it through its own loader: nothing of the
-image is used for it. Files go through the engine's socket, so the engine may be on another machine.
+The container gets the tools of this machine in a volume of its own (tool.py). Files go through the engine's socket, so the engine may be on
+another machine.
 """
 
 from __future__ import annotations
@@ -10,76 +10,48 @@ import io
 import json
 import os
 import platform
-import re
-import shutil
-import subprocess
 import tarfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyftlearn_entrypoint.cli.footprint.trace import CALLS
+from lyftlearn_entrypoint.cli.footprint.tool import LISTED, PLACE, TABLES, TRACE
 from lyftlearn_entrypoint.cli.image.layers import Chunks
 
 if TYPE_CHECKING:
     from lyftlearn_entrypoint.cli.footprint.starts import Start
+    from lyftlearn_entrypoint.cli.footprint.tool import Tool
 
-PLACE = "/.lyftlearn-footprint"
-_TRACE = "out/trace"
 # Seconds for a start to end, and for one to answer: the engine's client waits 120 s for a program that prints nothing.
 PATIENCE = 300
 _ANSWER = 110
 _LAST = 15  # lines of a log that say why
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-_LIBRARY = re.compile(r"^\s*(?:(\S+) => )?(/\S+) \(0x", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Tool:
-    """strace as it is sent into a container: `files` are names to bytes, `command` runs it there."""
-
-    files: dict[str, bytes]
-    command: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Traced:
-    """What strace printed, when the start was over (seconds since 1970, None where it ended by itself), and how long it took."""
+    """What strace printed, when the start was over (seconds since 1970, None where it ended by itself), and how long it took.
+
+    `tables` is what pagemap.py wrote; None where it could not look.
+    """
 
     lines: list[str]
     until: float | None
     seconds: float
+    tables: list[str] | None = None
 
 
-def tool(program: str = "strace") -> Tool:
-    """This machine's strace. Raises click.ClickException where it has none."""
-    found = shutil.which(program)
-    if not found:
-        raise click.ClickException("there is no strace on PATH: install it (Debian's package strace); the image needs none")
-    listed = subprocess.run(["ldd", found], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
-    places = [(name, Path(place)) for name, place in _LIBRARY.findall(listed)]
-    files = {(name or place.name).rpartition("/")[2]: place.read_bytes() for name, place in places}
-    files["strace"] = Path(found).read_bytes()
-    loader = [place.name for name, place in places if not name]
-    through = (f"{PLACE}/{loader[0]}", "--library-path", PLACE) if loader else ()
-    # No data (-s 0), so no secret; no signals, nobody's coming and going.
-    options = ("-f", "-y", "-qq", "-ttt", "-s", "0", "-e", "signal=none", "-e", "trace=" + ",".join(CALLS), "-o", f"{PLACE}/{_TRACE}")
-    return Tool(files, (*through, f"{PLACE}/strace", *options, "--"))
-
-
-def run(client: Any, image: Any, start: Start, strace: Tool) -> Traced:
+def run(client: Any, image: Any, start: Start, tool: Tool) -> Traced:
     """Run a start of an image of the engine. Raises click.ClickException where it fails, or is not over in time."""
-    machine = _MACHINES.get(platform.machine(), platform.machine())
-    if image.attrs["Architecture"] != machine:
-        raise click.ClickException(f"the image is for {image.attrs['Architecture']}, and this machine's strace for {machine}")
+    _fits(image)
     settings = image.attrs["Config"]
     own = settings["Entrypoint"] or []
     words = list(start.words) if start.words or start.entrypoint else settings["Cmd"] or []
     options: dict[str, Any] = {
-        "entrypoint": [*strace.command, *(own if start.entrypoint is None else start.entrypoint)],
+        "entrypoint": [*tool.command, *(own if start.entrypoint is None else start.entrypoint)],
         "environment": start.environment,
         "network_mode": "none",
         "cap_add": ["SYS_PTRACE"],  # to see the descriptors of a program that has switched its user
@@ -99,18 +71,55 @@ def run(client: Any, image: Any, start: Start, strace: Tool) -> Traced:
             files |= _ready(peer, start)
             options["network_mode"] = f"container:{peer.id}"
         container = client.containers.create(image.id, words or None, name=name, **options)
-        container.put_archive(PLACE, _archive(strace.files, ("out",)))
+        container.put_archive(PLACE, _archive(tool.files, ("out",)))
         if files:
             container.put_archive("/", _archive({path.lstrip("/"): text.encode() for path, text in files.items()}))
         began = time.monotonic()
         container.start()
-        until = _over(container, start)
+        until = _over(container, start, tool)
         seconds = time.monotonic() - began
-        return Traced(_lines(container), until, seconds)
+        return Traced(_lines(container, TRACE), until, seconds, _lines(container, TABLES) or None)
     finally:
         for each in (container, peer):
             if each:
                 each.remove(force=True, v=True)
+
+
+def forget(client: Any, image: Any, paths: list[str], tool: Tool) -> list[str]:
+    """Take files of an image out of the engine's memory, so that the next start reads them anew. Those of which something stays there.
+
+    The containers of an image share its files, so it is done in one of its own. Raises click.ClickException.
+    """
+    _fits(image)
+    container = client.containers.create(
+        image.id,
+        entrypoint=list(tool.forget),
+        environment={"LC_ALL": "C"},  # any other would have Python map a file of the image
+        name=f"lyftlearn-footprint-forget-{os.getpid()}",
+        user="0",
+        network_mode="none",
+        volumes=[PLACE],
+        use_config_proxy=False,
+    )
+    try:
+        container.put_archive(PLACE, _archive({**tool.files, LISTED: json.dumps(paths).encode()}))
+        container.start()
+        code = container.wait(timeout=PATIENCE)["StatusCode"]
+        said = container.logs(stderr=bool(code)).decode(errors="replace")
+        if code:
+            raise click.ClickException(f"files could not be taken out of memory: {said.strip()}")
+        kept = json.loads(said)
+        assert isinstance(kept, list)
+        return kept
+    finally:
+        container.remove(force=True, v=True)
+
+
+def _fits(image: Any) -> None:
+    """Raises click.ClickException for an image of another kind of machine than this."""
+    machine = _MACHINES.get(platform.machine(), platform.machine())
+    if image.attrs["Architecture"] != machine:
+        raise click.ClickException(f"the image is for {image.attrs['Architecture']}, and this machine's strace for {machine}")
 
 
 def _peer(client: Any, image: Any, start: Start, name: str) -> Any:
@@ -146,7 +155,7 @@ def _archive(files: dict[str, bytes], directories: tuple[str, ...] = ()) -> byte
     return made.getvalue()
 
 
-def _over(container: Any, start: Start) -> float | None:
+def _over(container: Any, start: Start, tool: Tool) -> float | None:
     """Wait until the start is over, and end it. The time at which it was, None where it ended by itself."""
     import requests.exceptions
 
@@ -157,6 +166,9 @@ def _over(container: Any, start: Start) -> float | None:
         container.reload()
         if done.exit_code != 0 or container.status != "running":
             raise _failed(container, start, "ended" if container.status != "running" else f"was not over after {_ANSWER} s")
+        looked = container.exec_run(list(tool.look))  # before its page tables go with it
+        if looked.exit_code != 0:
+            raise _failed(container, start, f"could not be looked at ({looked.output.decode(errors='replace').strip()})")
         container.kill()
         container.wait(timeout=PATIENCE)
         return float(done.output.split()[-1])
@@ -175,8 +187,14 @@ def _failed(container: Any, start: Start, how: str) -> click.ClickException:
     return click.ClickException(f"the start {start.name} {how}; the last lines of its log:\n{told}")
 
 
-def _lines(container: Any) -> list[str]:
-    chunks, _ = container.get_archive(f"{PLACE}/{_TRACE}")
+def _lines(container: Any, name: str) -> list[str]:
+    """A file that the container has written there; nothing where it has not."""
+    import docker.errors
+
+    try:
+        chunks, _ = container.get_archive(f"{PLACE}/{name}")
+    except docker.errors.NotFound:
+        return []
     with tarfile.open(fileobj=io.BufferedReader(Chunks(chunks)), mode="r|") as archive:
         for member in archive:
             stream = archive.extractfile(member)

@@ -15,8 +15,10 @@ from lyftlearn_entrypoint.cli.footprint import layers as footprint_layers
 from lyftlearn_entrypoint.cli.footprint import report as footprint_report
 from lyftlearn_entrypoint.cli.footprint import run as footprint_run
 from lyftlearn_entrypoint.cli.footprint import starts as footprint_starts
+from lyftlearn_entrypoint.cli.footprint import tool as footprint_tool
 from lyftlearn_entrypoint.cli.footprint.account import Account, owners
 from lyftlearn_entrypoint.cli.footprint.report import BARE, Measured
+from lyftlearn_entrypoint.cli.footprint.tables import AROUND, looked
 from lyftlearn_entrypoint.cli.footprint.trace import Trace
 from lyftlearn_entrypoint.cli.image import docker as image_docker
 from lyftlearn_entrypoint.cli.image import stored
@@ -32,13 +34,21 @@ BUDGET = "footprint.json"
 
 def measure(client: Any, made: Any, image: Image, starts: list[Start]) -> list[Measured]:
     """Run each start once, and account for what it touched. Raises click.ClickException."""
-    strace = footprint_run.tool()
+    sent = footprint_tool.tool()
     directory = made.attrs["Config"]["WorkingDir"] or "/"
     found = []
+    large = [file.path for file in image.files.values() if file.size > AROUND]
+    if kept := footprint_run.forget(client, made, large, sent):
+        told = f"in use, so not read from the disk anew: {len(kept)}, as {kept[0]}; what is predicted of these may be too much"
+        click.echo(f"lyftlearn image: files {told}", err=True)
     for start in starts:
         click.echo(f"lyftlearn image: {start.name}: {start.title}", err=True)
-        traced = footprint_run.run(client, made, start, strace)
-        account = Account(image, Trace(traced.lines, traced.until, directory).files)
+        traced = footprint_run.run(client, made, start, sent)
+        if traced.tables is None:
+            click.echo("lyftlearn image: the engine or its kernel lets nobody look into page tables: no prediction, bounds alone", err=True)
+        account = Account(
+            image, Trace(traced.lines, traced.until, directory).files, None if traced.tables is None else looked(traced.tables)
+        )
         found.append(Measured(start.name, start.title, traced.seconds, account, start.held))
     return found
 
