@@ -58,17 +58,18 @@ def told(file: Path) -> bytes:
 
 @pytest.fixture(scope="session")
 def runnable(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """An image of two layers: this machine's /bin/cat with its libraries and /data/0 to /data/8, over 10 MiB; and a small one."""
+    """An image of three layers, the second over 10 MiB: this machine's /bin/cat with its libraries, and /data/0 to /data/8."""
     linked = subprocess.run(["ldd", "/bin/cat"], capture_output=True, text=True, check=True).stdout
     programs = ["/bin/cat", *re.findall(r"(/\S+) \(0x", linked)]
-    large, small = BytesIO(), BytesIO()
+    below, large, above = BytesIO(), BytesIO(), BytesIO()
     with tarfile.open(fileobj=large, mode="w") as archive:
         for path in programs:
             add(archive, path.lstrip("/"), Path(path).read_bytes(), 0o755)
         for number in range(9):
             add(archive, f"data/{number}", text(number), 0o640)
-    with tarfile.open(fileobj=small, mode="w") as archive:
-        add(archive, "etc/greeting", b"hello\n", 0o644)
-    packed = [(GZIP, gzip.compress(each.getvalue(), 6, mtime=0)) for each in (large, small)]
-    assert len(packed[0][1]) > 10 << 20
+    for small, name in ((below, "etc/name"), (above, "etc/greeting")):
+        with tarfile.open(fileobj=small, mode="w") as archive:
+            add(archive, name, b"hello\n", 0o644)
+    packed = [(GZIP, gzip.compress(each.getvalue(), 6, mtime=0)) for each in (below, large, above)]
+    assert len(packed[1][1]) > 10 << 20
     return Made(tmp_path_factory.mktemp("lazy") / "in", packed)

@@ -73,7 +73,7 @@ def test_a_program_starts_from_the_spans_that_it_reads(
     if listed_by == "registry":
         world.front.rules.append(world.referrers)
     told = publish(runnable, "--index", kind)
-    large, small = runnable.digests
+    below, large, above = runnable.digests
     reader = ztoc(world, repository, told, large)
     assert [each["spans"] for each in told["images"][0]["layers"] if "spans" in each] == [reader.count]
     # Version 2 is what a node looks for without being told; with it, version 1 is off.
@@ -82,9 +82,11 @@ def test_a_program_starts_from_the_spans_that_it_reads(
     node.pull(image)
     # Mounting asks whether the layer is there, and reads the head of the gzip file: no span.
     at_mount = [(0, 2), (0, reader.span_range(0)[0])]
-    assert (ranges(world, large), ranges(world, small)) == (at_mount, [None])
+    assert [ranges(world, each) for each in (below, large, above)] == [[None], at_mount, [None]]
+    # Where it is containerd that fetches a layer, it fetches all above as well.
+    assert clients(world, runnable) == {"soci-snapshotter"}
     placed = node.layers()
-    assert node.fuse() == placed[:1]
+    assert node.fuse() == placed[1:2]
     programs = [name for name in reader.files if name.startswith(("bin/", "lib"))]
     wanted = spans(reader, *programs, "data/5")
     assert len(spans(reader, *programs)) == 1
@@ -93,7 +95,7 @@ def test_a_program_starts_from_the_spans_that_it_reads(
     started = ranges(world, large)[len(at_mount) :]
     assert sorted(map(str, started)) == sorted(map(str, wanted))
     # The rest when it is read, each span once, and every byte of every file.
-    assert [differing(*each) for each in zip(placed, runnable.tars, strict=True)] == [{}, {}]
+    assert [differing(*each) for each in zip(placed, runnable.tars, strict=True)] == [{}] * 3
     assert sorted(map(str, ranges(world, large)[len(at_mount) :])) == sorted(map(str, map(reader.span_range, range(reader.count))))
 
 
@@ -121,7 +123,7 @@ def test_a_node_that_looks_for_version_2_alone_pulls_an_image_of_version_1_whole
     publish(runnable, "--index", "v1")
     node = lazily(v1=False)
     node.pull(f"{repository}:lazy")
-    assert [ranges(world, digest) for digest in runnable.digests] == [[None], [None]]
+    assert [ranges(world, digest) for digest in runnable.digests] == [[None]] * 3
     assert clients(world, runnable) == {"containerd"}
     assert node.fuse() == []
     assert node.run(f"{repository}:lazy", "/bin/cat", "/data/8") == text(8).decode()
@@ -131,7 +133,7 @@ def test_an_index_that_is_named_needs_no_looking(publish: Publish, runnable: Mad
     told = publish(runnable, "--index", "v1")
     node = lazily(v1=False)
     node.pull(f"{repository}:lazy", told["images"][0]["v1"])
-    assert None not in ranges(world, runnable.digests[0])
+    assert None not in ranges(world, runnable.digests[1])
     assert node.run(f"{repository}:lazy", "/bin/cat", "/data/8") == text(8).decode()
 
 
@@ -149,10 +151,10 @@ def test_a_layer_whose_ztoc_is_broken_is_fetched_whole(
     told = publish(runnable, "--index", "v1")
     node = lazily(v1=True)
     node.pull(f"{repository}:lazy", changed(world, repository, told, change))
-    assert [ranges(world, digest) for digest in runnable.digests] == [[None], [None]]
+    assert [ranges(world, digest) for digest in runnable.digests] == [[None]] * 3
     assert clients(world, runnable) == {"soci-snapshotter"}
     assert node.fuse() == []
-    assert [differing(*each) for each in zip(node.layers(), runnable.tars, strict=True)] == [{}, {}]
+    assert [differing(*each) for each in zip(node.layers(), runnable.tars, strict=True)] == [{}] * 3
     assert node.run(f"{repository}:lazy", "/bin/cat", "/data/8") == text(8).decode()
 
 
@@ -160,7 +162,7 @@ def test_bytes_that_are_not_those_of_the_index_are_never_read(
     publish: Publish, runnable: Made, world: World, repository: str, lazily: Lazily
 ) -> None:
     told = publish(runnable, "--index", "v1")
-    last = ztoc(world, repository, told, runnable.digests[0]).digests[-1].encode()
+    last = ztoc(world, repository, told, runnable.digests[1]).digests[-1].encode()
     other = b"sha256:" + last[7:][::-1]
     node = lazily(v1=True)
     node.pull(f"{repository}:lazy", changed(world, repository, told, lambda content: content.replace(last, other)))
