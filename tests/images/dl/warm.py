@@ -16,6 +16,6 @@ seconds = time.monotonic() - began
 found = counters["inductor"]
 print("hits", found["fxgraph_cache_hit"], "misses", found["fxgraph_cache_miss"], "seconds", round(seconds, 2), flush=True)
 # Trains on until it is told that the saver has saved.
-end = time.monotonic() + 90
+end = time.monotonic() + 300
 while "wait" in sys.argv and time.monotonic() < end and not Path("/opt/ml/output/saved").exists():
     time.sleep(0.2)

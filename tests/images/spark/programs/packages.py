@@ -14,6 +14,6 @@ assert jvm is not None
 loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
 print(jvm.java.util.Scanner(loader.getResourceAsStream("words.txt")).nextLine(), flush=True)
 # Works on until it is told that the saver has saved.
-end = time.monotonic() + 120
+end = time.monotonic() + 300
 while "wait" in sys.argv and time.monotonic() < end and not Path("/opt/ml/output/saved").exists():
     time.sleep(0.2)
