@@ -44,7 +44,7 @@ class Kubelet:
         self._root = Path(tempfile.mkdtemp(prefix="lyftlearn-pods-"))
         self._root.chmod(0o755)
         self._lock = threading.Lock()
-        self._stopped = False
+        self._stopped = threading.Event()
         self.admit: Callable[[Object], Object] = lambda pod: pod
         self.delay = 0.0
         self.schedulable = True
@@ -86,7 +86,7 @@ class Kubelet:
 
     def close(self) -> None:
         """Kill what runs, and wait for all threads."""
-        self._stopped = True
+        self._stopped.set()
         with self._lock:
             handles = list(self.handles.values())
         for handle in handles:
@@ -99,14 +99,13 @@ class Kubelet:
         shutil.rmtree(self._root, ignore_errors=True)
 
     def _spawn(self, action: "Callable[..., None]", *given: Any) -> None:
-        if not self._stopped:
+        if not self._stopped.is_set():
             thread = threading.Thread(target=action, args=given, daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def _live(self, pod: Object) -> None:
-        time.sleep(self.delay)
-        if not self.schedulable or self._stopped:
+        if self._stopped.wait(self.delay) or not self.schedulable:
             return
         pod = self.admit(pod)
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
@@ -178,7 +177,7 @@ class Kubelet:
             "detach": True,
         }
         with self._lock:
-            if self._stopped:
+            if self._stopped.is_set():
                 raise docker.errors.APIError("the cluster is taken down", explanation="the cluster is taken down")
             handle = self._client.containers.create(
                 container["image"], **{key: value for key, value in options.items() if value is not None}
@@ -223,7 +222,7 @@ class Kubelet:
                 handle.stop(timeout=max(0, round(end - time.monotonic())))
             except docker.errors.APIError:
                 pass  # it ended by itself
-            while name in self.handles and not self._stopped:
+            while name in self.handles and not self._stopped.is_set():
                 time.sleep(0.05)
         self._store.remove("pods", namespace, name)
 
