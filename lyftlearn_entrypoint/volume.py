@@ -104,6 +104,8 @@ def _write(place: str, contents: "dict[str, bytes]", mode: int, owner: "tuple[in
             raise IsADirectoryError(21, "Is a directory, and a file of that name is to be written", place + "/" + name)
     busy, base = None, ""
     while not _is_dir(base):  # a start beside this one may sweep it away before it is claimed
+        if busy is not None:
+            posix.close(busy)
         data = time.strftime("..%Y_%m_%d_%H_%M_%S.", time.gmtime()) + random_hex()
         base = place + "/" + data
         posix.mkdir(base, 0o700)

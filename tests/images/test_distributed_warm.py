@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow]
 pytest_plugins = ["tests.integration.platform_fixture"]
 
 POM = (
-    '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+    "<project><modelVersion>4.0.0</modelVersion>"
     "<groupId>com.example</groupId><artifactId>words</artifactId><version>1.0</version></project>"
 )
 
