@@ -86,10 +86,11 @@ class Http:
         try:
             return self._send(parts, via, message, (method, limit, into), connect_timeout, read_timeout)
         finally:
-            del self._under_way[_thread.get_ident()]
+            if not self._deadline.passed():
+                del self._under_way[_thread.get_ident()]
 
     def waiting(self) -> "list[str]":
-        """host:port of each request that is under way."""
+        """host:port of each request that is under way, or was when the deadline passed."""
         return sorted(set(self._under_way.values()))
 
     def _send(self, parts: Url, via: "Proxy | None", message: bytes, form: "Form", connect_timeout: float, read_timeout: float) -> Response:

@@ -4,7 +4,7 @@ import _thread
 import time
 
 from lyftlearn_entrypoint.deadline import Deadline
-from lyftlearn_entrypoint.errors import StartError
+from lyftlearn_entrypoint.errors import StartError, Unavailable
 from lyftlearn_entrypoint.process import where
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ class Task:
 
 
 def run_all(tasks: "list[Task]", deadline: "Deadline", fatal: "Callable[[Task], bool]") -> "list[Task]":
-    """Run all tasks in threads and return those that ended. Returns at the deadline, or as soon as a task failed whose failure
+    """Run all tasks in threads and return those that ended in time. Returns at the deadline, or as soon as a task failed whose failure
     is `fatal`, whatever still runs: a name lookup cannot be interrupted, and need not be, since exec or exit ends it.
 
     Optional tasks (the metrics gateway's name) get LINGER seconds more than the others, not the whole deadline.
@@ -48,6 +48,8 @@ def run_all(tasks: "list[Task]", deadline: "Deadline", fatal: "Callable[[Task], 
         try:
             task.result = task.run()
         except StartError as error:
+            if isinstance(error, Unavailable) and deadline.passed():
+                return  # cut short by the deadline, not failed: who is told first, this thread or the other, must not matter
             task.error = error
         except Exception as error:  # noqa: BLE001  a defect must end the start with a line, not hang it; its text might hold a value
             task.error = StartError(

@@ -125,6 +125,15 @@ def test_a_silent_server_costs_the_read_timeout_and_no_more() -> None:
         assert not caught.value.final
 
 
+def test_who_was_waited_for_when_the_deadline_passed() -> None:
+    with serve(lambda _: Hang()) as silent, serve(lambda _: answer(200, b"")) as quick:
+        http = client(0.5)
+        http.request("GET", quick.url, {})
+        with pytest.raises(HttpError):
+            http.request("GET", silent.url, {})
+        assert http.waiting() == [f"127.0.0.1:{silent.port}"]
+
+
 def test_the_deadline_is_shorter_than_any_timeout() -> None:
     with serve(lambda _: Hang()) as server:
         http = client(0.3)

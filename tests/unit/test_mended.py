@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from lyftlearn_entrypoint.cli.stage import stage_documents
 from lyftlearn_entrypoint.context import TRAINING, detect
 from lyftlearn_entrypoint.deadline import Deadline
-from lyftlearn_entrypoint.errors import Unavailable
+from lyftlearn_entrypoint.errors import Refused, Unavailable
 from lyftlearn_entrypoint.fetch.parallel import LINGER, Task, run_all
 from lyftlearn_entrypoint.volume import MEMORY, on_tmpfs, random_hex
 from tests.unit.helpers import refused, tree
@@ -190,3 +190,39 @@ def test_forcing_what_it_is_keeps_a_trial_a_trial(tmp_path: Path) -> None:
     assert forced.forced(TRAINING, "platform.json").tuning
     assert not forced.forced("studio", "LYFTLEARN_CONTEXT").tuning
     assert not detect([], {"LYFTLEARN_CONTEXT": TRAINING}, tree(tmp_path / "none", {})).forced(TRAINING, "x").tuning
+
+
+def test_what_the_deadline_cut_short_has_not_failed() -> None:
+    """A read times out at the deadline too. Which of the two is noticed first is chance, and the line must not depend on it."""
+    deadline = Deadline(0.3)
+
+    def cut_short() -> object:
+        time.sleep(deadline.remaining() + 0.05)
+        raise Unavailable("kms.example.com:443: timed out")
+
+    def refused() -> object:
+        time.sleep(deadline.remaining() + 0.05)
+        raise Refused("s3.example.com:443: 403")
+
+    late = [Task("credentials", "Confidant", cut_short), Task("environment", "s3://bucket/key", refused)]
+    run_all(late, deadline, lambda task: True)
+    wait_for(lambda: late[1].error is not None)
+    assert late[0].error is None
+    assert str(late[1].error) == "s3.example.com:443: 403"
+
+
+def test_a_task_that_fails_before_the_deadline_ends_the_start_at_once() -> None:
+    def fails() -> object:
+        raise Unavailable("kms.example.com:443: nothing listens")
+
+    began = time.monotonic()
+    (ended,) = run_all([Task("credentials", "Confidant", fails)], Deadline(20), lambda task: True)
+    assert str(ended.error) == "kms.example.com:443: nothing listens"
+    assert time.monotonic() - began < 10
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
