@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import lyftlearn_entrypoint
+from tests.remarks import Remarks
 
 CI = os.environ.get("CI") == "true"
 
@@ -19,6 +20,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """In CI the tests run against the installed wheel: what the wheel forgot must be missed here, not by a user."""
     if CI and Path(lyftlearn_entrypoint.__file__).is_relative_to(config.rootpath / "lyftlearn_entrypoint"):
         raise pytest.UsageError("The tests import the checkout, not the installed wheel: run scripts/test")
+    config.pluginmanager.register(Remarks(), "lyftlearn-remarks")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: "list[pytest.Item]") -> None:
+    """What waits longest begins first, so that workers side by side end together: files of images, then those with real servers."""
+    order = {"images": 0, "integration": 1}
+    items.sort(key=lambda item: order.get(item.path.parent.name, 2))
 
 
 @pytest.fixture

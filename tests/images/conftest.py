@@ -16,6 +16,7 @@ import pytest
 
 from lyftlearn_entrypoint.cli.image.common import tag_of
 from lyftlearn_entrypoint.cli.image.docker import connect
+from tests.remarks import remark
 
 WANTED = os.environ.get("LYFTLEARN_TEST_IMAGES", "")
 # What a container's log must not hold unless a test expects it.
@@ -47,9 +48,6 @@ def missing(name: str) -> str:
     return ""
 
 
-LEFT_OUT = pytest.StashKey[str]()
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: "list[pytest.Item]") -> None:
     mine = [(item, name) for item in items for mark in item.iter_markers("image") for name in mark.args or ("base",)]
     names = {name for _, name in mine}
@@ -62,15 +60,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: "list[pytest.Ite
         gone = [item for item in items if id(item) in out]
         config.hook.pytest_deselected(items=gone)
         items[:] = [item for item in items if id(item) not in out]
-        config.stash[LEFT_OUT] = f"tests/images: {len(gone)} tests left out: LYFTLEARN_TEST_IMAGES={WANTED}"
+        remark(config, f"tests/images: {len(gone)} tests left out: LYFTLEARN_TEST_IMAGES={WANTED}")
     for item, name in mine:
         if name in lacking:
             item.add_marker(pytest.mark.skip(reason=lacking[name]))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash.get(LEFT_OUT, ""):
-        terminalreporter.write_line(config.stash[LEFT_OUT])
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,6 +9,7 @@ import pytest
 from lyftlearn_local.container import STUDIO, TRAINING, Passed
 from tests.images.conftest import Start
 from tests.images.platform_files import Mounted, readable
+from tests.remarks import remark
 
 pytestmark = [pytest.mark.image("dl"), pytest.mark.slow]
 
@@ -74,22 +75,12 @@ def test_a_notebooks_user_starts_as_quietly(start: Start, dl: str, tmp_path: Pat
     assert container.log == "2.0\n"
 
 
-class Summary:
-    """A line in pytest's summary: what was not checked is said, and is no skipped test."""
-
-    def __init__(self, line: str) -> None:
-        self.line = line
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.write_line(self.line)
-
-
 @pytest.fixture
 def gpus(client: Any, request: pytest.FixtureRequest) -> bool:
     """Whether this engine can give a GPU to a container."""
     there = "nvidia" in client.info().get("Runtimes", {}) and Path("/dev/nvidiactl").exists()
-    if not there and not request.config.pluginmanager.has_plugin("lyftlearn-gpu-summary"):
-        request.config.pluginmanager.register(Summary("no GPU: CUDA checks not run"), "lyftlearn-gpu-summary")
+    if not there:
+        remark(request.config, "no GPU: CUDA checks not run")
     return there
 
 
