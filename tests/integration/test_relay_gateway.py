@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.integration.relay_fixture"]
 
-# Sends each line of its stdin as one datagram.
+# Sends each line of its stdin as one datagram, and says so.
 TALK = """
 import socket, sys
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 print("ready", flush=True)
 for line in sys.stdin:
     out.sendto(line.strip().encode(), ("127.0.0.1", 8125))
+    print("sent", flush=True)
 """
 Say = Callable[[str], None]
 
@@ -39,9 +40,10 @@ def talking(world: Inside, before: "Words | None" = None, **env: str) -> Iterato
             assert process.stdin is not None
             process.stdin.write(line.encode() + b"\n")
             process.stdin.flush()
+            assert said(process) == "sent"
 
         yield say
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def say_until(say: Say, line: str, gateway: Gateway) -> None:
@@ -53,7 +55,7 @@ def say_until(say: Say, line: str, gateway: Gateway) -> None:
         say(line)
         return False
 
-    until(arrived, 20)
+    until(arrived, 60)
 
 
 @pytest.fixture
@@ -74,6 +76,7 @@ def test_a_gateway_that_goes_away_and_comes_back(world: Inside, network: Network
         first.close()
         for number in range(5):
             say(f"lost.{number}:1|c")
+            until(network.rests)
         again = Gateway(network, first.port)
         say_until(say, "after:1|c", again)
         until(lambda: sum(again.own("dropped")) >= 1)
@@ -114,7 +117,7 @@ def test_a_gateway_that_nobody_knows_yet(world: Inside, network: Network, hosts:
     file, words = hosts
     gateway = Gateway(network, 9125)
     with world.popen("sh", "-c", "echo $STATSD_HOST-", before=words, env={"LYFTLEARN_STATSD_GATEWAY": "gateway.test:9125"}) as process:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, b"-\n")
     warnings = [line for line in err.decode().splitlines() if "warning" in line]
     assert len(warnings) == 1
@@ -124,7 +127,7 @@ def test_a_gateway_that_nobody_knows_yet(world: Inside, network: Network, hosts:
         say("lost:1|c")
         file.write_text("127.0.0.1 gateway.test\n")
         say_until(say, "after:1|c", gateway)
-        until(lambda: gateway.own("total") and gateway.own("dropped"), 20)
+        until(lambda: gateway.own("total") and gateway.own("dropped"), 60)
     gateway.close()
 
 
@@ -176,9 +179,9 @@ def test_a_name_server_that_is_silent_holds_nothing_up(
             except TimeoutError:
                 return False
 
-        until(asked, 20)
+        until(asked, 60)
         again = Gateway(network, 9125, "127.0.0.5")
         say("after:1|c")
-        until(lambda: "after:1|c" in again.lines, 2)
+        until(lambda: "after:1|c" in again.lines, 15)  # the name server is waited for 20 s
     again.close()
     silent.close()

@@ -144,4 +144,3 @@ def test_s3_that_never_is_well_is_69_in_time(job: Job) -> None:
         ended = job.start(LYFTLEARN_ENV_URI="s3://bucket/key.json", AWS_ENDPOINT_URL_S3=server.url, LYFTLEARN_DEADLINE="2")
     assert ended.code == 69
     assert "503 (SlowDown)" in ended.line
-    assert ended.seconds < 4
