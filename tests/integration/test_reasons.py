@@ -269,7 +269,7 @@ def test_metrics_never_stop_a_start(job: Job) -> None:
     ended = job.start(LYFTLEARN_STATSD_GATEWAY="no-such-host.invalid:8125")
     assert ended.code == 0
     assert "no-such-host.invalid" in ended.err
-    assert ended.seconds < 10
+    assert ended.seconds < 30  # the deadline is 60
 
 
 def test_a_place_that_cannot_be_written_is_said_with_the_path(job: Job, service: Service) -> None:

@@ -76,7 +76,7 @@ def test_a_channel_works_without_network_or_credentials(job: Job) -> None:
     job.channel(environment={"A": "channel"}, hyperparameters={"epochs": 3})
     ended = job.start(AWS_CONTAINER_CREDENTIALS_FULL_URI=None, AWS_ENDPOINT_URL=None, LYFTLEARN_STATSD_GATEWAY=None)
     assert ended.env["A"] == "channel"
-    assert ended.seconds < 1
+    assert ended.seconds < 10  # the deadline is 60
 
 
 # Who wins ----------------------------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def test_20_mb_are_refused_before_they_are_read(job: Job, form: str) -> None:
     assert str(LIMIT) in ended.line
     if form == "length":
         assert str(size) in ended.line
-    assert ended.seconds < 3
+    assert ended.seconds < 20  # the deadline is 60
     room = 8 << 20  # socket buffers of both sides
     assert poured <= room + (LIMIT if form == "until it closes" else 0)
 
