@@ -43,9 +43,10 @@ class Deadline:
         """Pause as `pause` does, or raise `failed`, at once.
 
         The error is kept: should the deadline pass before the next try has an answer, it is what a start says. So what it says does
-        not depend on how late a busy machine wakes a thread that sleeps.
+        not depend on how late a busy machine wakes a thread that sleeps. What the deadline itself cut short is no failure.
         """
-        self.failed[_thread.get_ident()] = failed
+        if not self.passed():
+            self.failed[_thread.get_ident()] = failed
         if not self.pause(attempt, base, cap, at_least):
             raise failed
 

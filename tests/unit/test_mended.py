@@ -250,6 +250,9 @@ def test_the_last_failure_is_kept_until_there_is_an_answer() -> None:
     assert refused(Unavailable, lambda: deadline.try_again(2, failures[2], 0.1, at_least=90)) is failures[2]
     deadline.answered()
     assert deadline.failed == {}
+    over = Deadline(0)
+    assert refused(Unavailable, lambda: over.try_again(0, failures[0], 0.1)) is failures[0]
+    assert over.failed == {}
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
