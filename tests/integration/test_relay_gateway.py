@@ -125,6 +125,7 @@ def test_a_gateway_that_nobody_knows_yet(world: Inside, network: Network, hosts:
     assert "Metrics are dropped until it does" in warnings[0]
     with talking(world, words, LYFTLEARN_STATSD_GATEWAY="gateway.test:9125") as say:
         say("lost:1|c")
+        until(network.rests)  # a relay that begins late would find the name, and lose nothing
         file.write_text("127.0.0.1 gateway.test\n")
         say_until(say, "after:1|c", gateway)
         until(lambda: gateway.own("total") and gateway.own("dropped"), 60)
