@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.relay_world import Gateway, Inside, Network, said, until
+from tests.integration.relay_world import PORT, Gateway, Inside, Network, said, until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Need, Words
@@ -44,6 +44,15 @@ def talking(world: Inside, before: "Words | None" = None, **env: str) -> Iterato
 
         yield say
         process.communicate(timeout=120)
+
+
+def free(network: Network) -> bool:
+    """Whether no relay has its port."""
+    try:
+        network.socket("127.0.0.1", PORT).close()
+    except OSError:
+        return False
+    return True
 
 
 def say_until(say: Say, line: str, gateway: Gateway) -> None:
@@ -123,6 +132,7 @@ def test_a_gateway_that_nobody_knows_yet(world: Inside, network: Network, hosts:
     assert len(warnings) == 1
     assert "gateway.test does not resolve" in warnings[0]
     assert "Metrics are dropped until it does" in warnings[0]
+    until(lambda: free(network))  # that start's relay would serve the next one too
     with talking(world, words, LYFTLEARN_STATSD_GATEWAY="gateway.test:9125") as say:
         say("lost:1|c")
         until(network.rests)  # a relay that begins late would find the name, and lose nothing
