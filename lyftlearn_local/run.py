@@ -177,25 +177,27 @@ def run(request: Request, environ: "dict[str, str]", say: Say, stdout: "int | No
     if refused:
         return _refusal(request, refused)
     mounts = private_mounts()
-    with _platform(request, say) as platform, _sidecar(request, platform, say) as told:
-        pointers = _pointers(request, platform)
-        stage(request, passed, platform, environ)
-        refused = container.violations(request.context, passed)  # what staging added counts too
-        if refused:
-            return _refusal(request, refused)
-        base = {**base_environment(environ, pointers), **told}
-        made = container.contain(request.context, request.name, passed, base, request.hyperparameters_dir, free_port())
-        for note in made.notes:
-            say(note)
-        with Job(made, words, mounts, say) as job:
-            difference = job.difference()
-            if difference:
-                say(difference)
-            with _signals(job), relayed():
-                job.start(subprocess.DEVNULL if job.is_job else None, stdout)
-                ended = job.wait(request.stop_after)
-            left = _leave(request, job, ended, platform, say)
-        metrics = platform.gateway.counts().facts() if platform else {}
+    with _platform(request, say) as platform:
+        with _sidecar(request, platform, say) as told:
+            pointers = _pointers(request, platform)
+            stage(request, passed, platform, environ)
+            refused = container.violations(request.context, passed)  # what staging added counts too
+            if refused:
+                return _refusal(request, refused)
+            base = {**base_environment(environ, pointers), **told}
+            made = container.contain(request.context, request.name, passed, base, request.hyperparameters_dir, free_port())
+            for note in made.notes:
+                say(note)
+            with Job(made, words, mounts, say) as job:
+                difference = job.difference()
+                if difference:
+                    say(difference)
+                with _signals(job), relayed():
+                    job.start(subprocess.DEVNULL if job.is_job else None, stdout)
+                    ended = job.wait(request.stop_after)
+                left = _leave(request, job, ended, platform, say)
+        # Only now has a sidecar passed on all that the program sent; and the gateway reads all before it counts.
+        metrics = platform.gateway.take().facts() if platform else {}
     return Report(ended, [], left, metrics, difference, request)
 
 

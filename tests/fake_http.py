@@ -120,7 +120,7 @@ class FakeServer:
         self.requests.append(request)
         reply = self._script(request)
         if isinstance(reply, Hang):
-            self._stop.wait(10)
+            self._stop.wait(60)
         elif isinstance(reply, Reset):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         elif isinstance(reply, Tunnel):
@@ -167,9 +167,12 @@ def serve(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[FakeSer
 
 
 def closed_port() -> int:
-    """A port on 127.0.0.1 where nothing listens (it was free a moment ago)."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port on 127.0.0.1 where nothing listens, and nothing will: it is bound for as long as this process lives."""
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    held.bind(("127.0.0.1", 0))
+    port = int(held.getsockname()[1])
+    held.detach()
+    return port
 
 
 class Authority:

@@ -140,18 +140,16 @@ class Confidant:
                     raise self._final(response)
                 wait = _seconds(response.headers.get("retry-after", ""))
             if attempt < TRIES:
-                if self._deadline.pause(attempt, base=0.25, cap=8.0, at_least=wait):
-                    continue
-                answer += (
-                    ", and the deadline of "
-                    + format(self._deadline.seconds, ".3g")
-                    + " s leaves no time for another try (LYFTLEARN_DEADLINE)"
-                )
-            raise Unavailable(
+                answer += ", and the deadline of " + format(self._deadline.seconds, ".3g") + " s leaves no time for another try"
+                answer += " (LYFTLEARN_DEADLINE)"
+            failed = Unavailable(
                 self._asked() + ": " + answer + " (" + str(attempt) + (" tries)" if attempt > 1 else " try)"),
                 "Check that the server runs and that this subnet and security group reach it",
                 finding=finding or "LL0705",
             )
+            if attempt == TRIES:
+                raise failed
+            self._deadline.try_again(attempt, failed, 0.25, 8.0, wait)
 
     def _asked(self) -> str:
         return str(self) + " was asked for service " + self.service

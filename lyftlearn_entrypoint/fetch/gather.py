@@ -113,6 +113,8 @@ class Fetch:
             return Unavailable(task.asks + " does not resolve: no answer yet", self._fate() + ": check DNS", finding="LL0801")
         if task.step == "model" and self.model is not None:
             return self.model.unfinished()
+        if task.thread in self.deadline.failed:
+            return self.deadline.failed[task.thread]
         waiting = self.client.http.waiting() if self.client is not None else []
         whom = "; still waiting for " + " and ".join(waiting) if waiting else ""
         return Unavailable(

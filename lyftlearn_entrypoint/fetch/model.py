@@ -3,6 +3,7 @@
 In a warm pool it is copied from there, and hashed while it is copied, since others may write there at any time: then S3 is not asked.
 """
 
+import _thread
 import posix
 import time
 
@@ -91,6 +92,8 @@ class Model:
         self._log = log
         self._tracer = tracer
         self._begun = ""
+        self._discarded = False
+        self._lock = _thread.allocate_lock()  # held by who makes the file, and by who takes it away
         self._download: Download | None = None
 
     def __str__(self) -> str:
@@ -163,20 +166,26 @@ class Model:
         """Take away what is not yet under its own name. Raises nothing."""
         if self._download is not None:
             self._download.stopped = True
-        if self._begun:
-            try:
-                posix.unlink(self._begun)
-            except OSError:
-                pass  # it has its name by now, or was taken away before
+        with self._lock:
+            self._discarded = True
+            if self._begun:
+                try:
+                    posix.unlink(self._begun)
+                except OSError:
+                    pass  # it has its name by now, or was taken away before
 
     def _fetch(self) -> Arrived:
         make_directories(self.directory)
         self._sweep()
-        self._begun = self.directory + "/" + BEGUN + random_hex(8)
         flags = posix.O_RDWR | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
-        file = posix.open(self._begun, flags, 0o600)
+        begun = self.directory + "/" + BEGUN + random_hex(8)
+        with self._lock:
+            file = -1 if self._discarded else posix.open(begun, flags, 0o600)
+            self._begun = begun
+        if file < 0:  # the start has failed meanwhile, and what would be made now would stay
+            raise self.unfinished()
         try:
-            self._lock(file)
+            self._claim(file)
             size = self._from_pool(file)
             if size >= 0:
                 return self._arrived(size, POOL, self._begun)
@@ -232,7 +241,7 @@ class Model:
             str(self.uri) + " cannot be written to " + self.directory + " (LYFTLEARN_MODEL_DIR): " + why, remedy, finding="LL1204"
         )
 
-    def _lock(self, file: int) -> bool:
+    def _claim(self, file: int) -> bool:
         """Whether nobody else writes this file."""
         import fcntl
 
@@ -250,7 +259,7 @@ class Model:
                 try:
                     file = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC)
                     try:
-                        if self._lock(file):
+                        if self._claim(file):
                             posix.unlink(path)
                     finally:
                         posix.close(file)

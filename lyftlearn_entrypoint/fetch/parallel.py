@@ -18,7 +18,7 @@ LINGER = 2.0  # seconds
 class Task:
     """One thing to fetch: the step it belongs to, what it asks (for messages), and the function that does it."""
 
-    __slots__ = ("asks", "ended", "error", "result", "run", "started", "step")
+    __slots__ = ("asks", "ended", "error", "result", "run", "started", "step", "thread")
 
     def __init__(self, step: str, asks: str, run: "Callable[[], object]") -> None:
         self.step = step
@@ -27,6 +27,7 @@ class Task:
         self.result: object = None
         self.error: StartError | None = None
         self.started = self.ended = 0.0
+        self.thread = 0
 
     @property
     def milliseconds(self) -> int:
@@ -45,6 +46,7 @@ def run_all(tasks: "list[Task]", deadline: "Deadline", fatal: "Callable[[Task], 
 
     def work(task: Task) -> None:
         task.started = time.monotonic()
+        task.thread = _thread.get_ident()
         try:
             task.result = task.run()
         except StartError as error:

@@ -52,17 +52,18 @@ def ask(what: str, deadline: "Deadline", send: "Callable[[], Response]", tries: 
         else:
             code, finding = _passing(reply), "LL0717"
             if code is None:
+                deadline.answered()
                 return reply
             last = "status " + str(reply.status) + (" (" + code + ")" if code else "")
             wait = _retry_after(reply)
-        if attempt + 1 == tries:
-            break
-        if not deadline.pause(attempt, base=_BASE, at_least=wait):
+        if attempt + 1 < tries:
             last += ", and the deadline of " + format(deadline.seconds, ".3g") + " s leaves no time for another try (LYFTLEARN_DEADLINE)"
-            break
-    count = str(attempt + 1) + (" try" if attempt == 0 else " tries")
-    remedy = "Check the route, the security groups and the VPC endpoints from this subnet"
-    raise Unavailable(what + ": " + last + " (" + count + ")", remedy, finding=finding or "LL0705")
+        count = str(attempt + 1) + (" try" if attempt == 0 else " tries")
+        remedy = "Check the route, the security groups and the VPC endpoints from this subnet"
+        failed = Unavailable(what + ": " + last + " (" + count + ")", remedy, finding=finding or "LL0705")
+        if attempt + 1 < tries:
+            deadline.try_again(attempt, failed, _BASE, at_least=wait)
+    raise failed
 
 
 def _passing(reply: "Response") -> "str | None":

@@ -68,12 +68,12 @@ class Starter:
     def run(
         self, *argv: str | bytes, data: bytes | None = None, before: Words | None = None, env: Mapping[Any, Any] | None = None, **how: Any
     ) -> "subprocess.CompletedProcess[bytes]":
-        """As popen, until it ends (30 s at most). `data` goes to stdin."""
+        """As popen, until it ends (120 s at most). `data` goes to stdin."""
         if data is not None:
             how["stdin"] = subprocess.PIPE
         with self.popen(*argv, before=before, env=env, **how) as process:
             try:
-                out, err = process.communicate(data, timeout=30)
+                out, err = process.communicate(data, timeout=120)
             except BaseException:
                 process.kill()
                 raise

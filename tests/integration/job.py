@@ -137,7 +137,7 @@ class Job:
         """Run any command line in this container."""
         env = {name: value for name, value in {**self.environ, **environ}.items() if value is not None}
         began = time.monotonic()
-        done = subprocess.run(words, env=env, cwd=self.root, stdin=subprocess.DEVNULL, capture_output=True, timeout=40, check=False)
+        done = subprocess.run(words, env=env, cwd=self.root, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
         return Ended(done, time.monotonic() - began)
 
     def left_behind(self) -> set[str]:
@@ -222,7 +222,7 @@ class Pouring:
         except OSError:
             return
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             try:
                 connection.recv(65536)
                 connection.sendall(self._head)

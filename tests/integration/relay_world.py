@@ -22,15 +22,22 @@ NAME = "lyftlearn-statsd-relay"
 OWN = ("lyftlearn.statsd_relay.", "lyftlearn.entrypoint.")
 # Brings up loopback (netdevice(7): SIOCSIFFLAGS, IFF_UP), so that a network that was just made has one; needs no ip(8).
 _UP = "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'lo', 1))"
+# Room for all that a test sends, however long its reader is kept from the processor (SO_RCVBUFFORCE, socket(7)); else what may be had.
+_ROOM = """
+try:
+    s.setsockopt(socket.SOL_SOCKET, 33, 1 << 26)
+except OSError:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+"""
 # Binds a socket there and hands it over the Unix socket that is its stdin.
 _BIND = (
     "import array, socket, sys; f, t, a, p = sys.argv[1:]; s = socket.socket(int(f), int(t)); "
-    "s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22); s.bind((a, int(p))) if p != '-' else s.bind(a) if a else None; "
+    f"{_ROOM}\ns.bind((a, int(p))) if p != '-' else s.bind(a) if a else None; "
     "socket.socket(fileno=0).sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [s.fileno()]))])"
 )
 
 
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until it holds; fails where it does not in time."""
     end = time.monotonic() + seconds
     while not condition():
@@ -38,7 +45,7 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
         time.sleep(0.005)
 
 
-def said(process: "subprocess.Popen[bytes]", seconds: float = 20.0) -> str:
+def said(process: "subprocess.Popen[bytes]", seconds: float = 60.0) -> str:
     """The next line of what a process prints; fails where none comes in time, and ends the process."""
     assert process.stdout is not None
     descriptor, line, end = process.stdout.fileno(), b"", time.monotonic() + seconds
@@ -70,7 +77,7 @@ class Network:
 
     def run(self, *words: str) -> str:
         """What this command prints in there."""
-        return subprocess.run([*self.words, *words], check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
+        return subprocess.run([*self.words, *words], check=True, stdout=subprocess.PIPE, text=True, timeout=120).stdout
 
     def socket(self, address: str = "", port: "int | None" = None, family: int = socket.AF_INET) -> socket.socket:
         """A datagram socket in there, bound to this address where one is given. Raises OSError where it is taken."""
@@ -87,6 +94,17 @@ class Network:
         """The processes of relays that live in there."""
         return [pid for pid in processes() if cmdline(pid) == [NAME] and place(pid) == place(self._keeper.pid)]
 
+    def rests(self) -> bool:
+        """Whether the one relay in there has taken all that was sent to it, and waits for more."""
+        relays = self.relays()
+        queued = [
+            line.split()[4].partition(":")[2] for line in self.run("cat", "/proc/net/udp").splitlines() if f":{PORT:04X} 00000000:" in line
+        ]
+        # In this order: who has taken the last datagram, and is not done with it, does not sleep.
+        return (
+            len(relays) == 1 and queued == ["00000000"] and Path(f"/proc/{relays[0]}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+        )
+
     def close(self) -> None:
         for pid in processes():
             if pid not in (self._keeper.pid, os.getpid()) and place(pid) == place(self._keeper.pid):
@@ -101,6 +119,7 @@ class Inside(Starter):
     def __init__(self, starter: Starter, network: Network, gateway: "Gateway") -> None:
         super().__init__(starter.words, starter.root)
         self.network = network
+        self.gateway = gateway
         self.training()
         self.environ |= {"LYFTLEARN_STATSD_GATEWAY": f"127.0.0.1:{gateway.port}", "AWS_ACCESS_KEY_ID": "made-up"}
 
@@ -134,6 +153,7 @@ class Gateway:
         self.port: int = self.socket.getsockname()[1]
         self.datagrams: list[bytes] = []
         self.times: list[float] = []
+        self._settled = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -142,6 +162,9 @@ class Gateway:
             data = self.socket.recv(1 << 16)
             if data == b"stop":
                 return
+            if data == b"settle":
+                self._settled.set()
+                continue
             self.times.append(time.monotonic())
             self.datagrams.append(data)
 
@@ -159,10 +182,16 @@ class Gateway:
         found = [line for line in self.all if line.startswith(tuple(own + name for own in OWN))]
         return [float(line.split(":", 1)[1].split("|")[0]) for line in found]
 
-    def wait(self, lines: int, seconds: float = 10.0) -> list[str]:
+    def wait(self, lines: int, seconds: float = 30.0) -> list[str]:
         """The programs' metrics, once there are as many."""
         until(lambda: len(self.lines) >= lines, seconds)
         return self.lines
+
+    def settle(self) -> None:
+        """Returns when all that was sent before has been read: a socket on loopback keeps the order."""
+        self._settled.clear()
+        self.socket.sendto(b"settle", self.socket.getsockname())
+        assert self._settled.wait(60)
 
     def close(self) -> None:
         self.socket.sendto(b"stop", self.socket.getsockname())

@@ -36,7 +36,8 @@ def test_a_wrong_clock_is_called_so(skew: float, text: str) -> None:
         return answer(403, error_xml("RequestTimeTooSkewed"), {"Date": formatdate(usegmt=True)})
 
     said = refusal(script, Refused, skew=skew)
-    allowed = [text.replace("1000", str(seconds)) for seconds in (999, 1000, 1001)]  # the header counts whole seconds
+    # The header counts whole seconds, and a busy machine may take some to answer.
+    allowed = [text.replace("1000", str(seconds)) for seconds in range(960, 1041)]
     assert any(f"the clock of this machine {each}" in said for each in allowed)
 
 
@@ -48,7 +49,7 @@ def test_a_wrong_clock_without_a_date() -> None:
 def test_kms_words_for_a_wrong_clock(message: str) -> None:
     body = json.dumps({"__type": "InvalidSignatureException", "message": message + " t0k3n"}).encode()
     with serve(lambda _: answer(400, body, {"Date": formatdate(time.time() + 600, usegmt=True)})) as server:
-        with pytest.raises(Refused, match=r"the clock of this machine is (599|600|601) s behind") as caught:
+        with pytest.raises(Refused, match=r"the clock of this machine is (5[6-9]\d|60[01]) s behind") as caught:
             aws({**KEYS, "AWS_ENDPOINT_URL": server.url}).kms_encrypt("alias/a", b"PLAIN", {})
         assert len(server.requests) == 1
     text_of(caught)

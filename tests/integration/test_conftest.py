@@ -21,7 +21,10 @@ def test_there(need): need(True, "not said")
 
 @pytest.fixture
 def run(tmp_path: Path) -> tuple[Path, list[str]]:
-    shutil.copy(Path(__file__).parents[1] / "conftest.py", tmp_path)
+    tests = Path(__file__).parents[1]
+    shutil.copy(tests / "conftest.py", tmp_path)
+    (tmp_path / "tests").mkdir()
+    shutil.copy(tests / "remarks.py", tmp_path / "tests")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     return tmp_path, [sys.executable, "-I", "-m", "pytest", "-ra", "-p", "no:cacheprovider"]
 

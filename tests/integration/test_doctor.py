@@ -135,6 +135,7 @@ def test_a_command_that_is_not_there(job: Job) -> None:
 def test_the_gateway_gets_the_marked_counter(job: Job, whole: "dict[str, str]", platform: Platform) -> None:
     found = doctor(job, **whole)
     assert "UDP gives no receipt" in found.of("gateway")["evidence"]
+    platform.gateway.flush()
     assert platform.gateway.counts().metrics["lyftlearn.doctor"] >= 1
 
 

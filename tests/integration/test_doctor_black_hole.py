@@ -17,7 +17,7 @@ from tests.integration.job import Job, operator
 
 pytest_plugins = ["tests.integration.platform_fixture"]
 
-DEADLINE = 4.0
+DEADLINE = 8.0
 # A network of its own whose only way out is a pair of interfaces that ask nobody for an address: what is sent there is gone, without a
 # word (veth(4); ip-link(8), "arp off").
 HOLE = """
@@ -46,7 +46,7 @@ Hole = Callable[[bool], list[str]]
 def hole(tmp_path: Path, need: Callable[[object, str], None]) -> Hole:
     """`hole(names)`: the words that put a command into a black hole; with `names` the hosts' names have addresses in it."""
     resolv, hosts = tmp_path / "resolv.conf", tmp_path / "hosts"
-    resolv.write_text("nameserver 10.9.9.53\n")
+    resolv.write_text("nameserver 10.9.9.53\noptions timeout:30 attempts:1\n")
 
     def words(names: bool) -> list[str]:
         lines = [f"10.9.9.{number} {name}" for number, name in enumerate(NAMES, 10)] if names else []

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.relay_world import Gateway, Inside, Network, said, until
+from tests.integration.relay_world import PORT, Gateway, Inside, Network, said, until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Need, Words
 
 pytest_plugins = ["tests.integration.relay_fixture"]
 
-# Sends each line of its stdin as one datagram.
+# Sends each line of its stdin as one datagram, and says so.
 TALK = """
 import socket, sys
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 print("ready", flush=True)
 for line in sys.stdin:
     out.sendto(line.strip().encode(), ("127.0.0.1", 8125))
+    print("sent", flush=True)
 """
 Say = Callable[[str], None]
 
@@ -39,9 +40,19 @@ def talking(world: Inside, before: "Words | None" = None, **env: str) -> Iterato
             assert process.stdin is not None
             process.stdin.write(line.encode() + b"\n")
             process.stdin.flush()
+            assert said(process) == "sent"
 
         yield say
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
+
+
+def free(network: Network) -> bool:
+    """Whether no relay has its port."""
+    try:
+        network.socket("127.0.0.1", PORT).close()
+    except OSError:
+        return False
+    return True
 
 
 def say_until(say: Say, line: str, gateway: Gateway) -> None:
@@ -53,7 +64,7 @@ def say_until(say: Say, line: str, gateway: Gateway) -> None:
         say(line)
         return False
 
-    until(arrived, 20)
+    until(arrived, 60)
 
 
 @pytest.fixture
@@ -74,6 +85,7 @@ def test_a_gateway_that_goes_away_and_comes_back(world: Inside, network: Network
         first.close()
         for number in range(5):
             say(f"lost.{number}:1|c")
+            until(network.rests)
         again = Gateway(network, first.port)
         say_until(say, "after:1|c", again)
         until(lambda: sum(again.own("dropped")) >= 1)
@@ -114,17 +126,19 @@ def test_a_gateway_that_nobody_knows_yet(world: Inside, network: Network, hosts:
     file, words = hosts
     gateway = Gateway(network, 9125)
     with world.popen("sh", "-c", "echo $STATSD_HOST-", before=words, env={"LYFTLEARN_STATSD_GATEWAY": "gateway.test:9125"}) as process:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, b"-\n")
     warnings = [line for line in err.decode().splitlines() if "warning" in line]
     assert len(warnings) == 1
     assert "gateway.test does not resolve" in warnings[0]
     assert "Metrics are dropped until it does" in warnings[0]
+    until(lambda: free(network))  # that start's relay would serve the next one too
     with talking(world, words, LYFTLEARN_STATSD_GATEWAY="gateway.test:9125") as say:
         say("lost:1|c")
+        until(network.rests)  # a relay that begins late would find the name, and lose nothing
         file.write_text("127.0.0.1 gateway.test\n")
         say_until(say, "after:1|c", gateway)
-        until(lambda: gateway.own("total") and gateway.own("dropped"), 20)
+        until(lambda: gateway.own("total") and gateway.own("dropped"), 60)
     gateway.close()
 
 
@@ -176,9 +190,9 @@ def test_a_name_server_that_is_silent_holds_nothing_up(
             except TimeoutError:
                 return False
 
-        until(asked, 20)
+        until(asked, 60)
         again = Gateway(network, 9125, "127.0.0.5")
         say("after:1|c")
-        until(lambda: "after:1|c" in again.lines, 2)
+        until(lambda: "after:1|c" in again.lines, 15)  # the name server is waited for 20 s
     again.close()
     silent.close()

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 CAUGHT = ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "WINCH", "PIPE", "ALRM", "XFSZ", "TSTP")
 # Says that it is ready, then which signal came, and ends with 3.
 LISTEN = "for s in " + " ".join(CAUGHT) + '; do trap "echo got $s; exit 3" $s; done; echo ready $$; while :; do sleep 0.02; done'
-SOON = 5.0  # seconds: far from the 60 of the deadline, and from the 30 that a stopping pod gets
+SOON = 20.0  # seconds: far from the 60 of the deadline, and within the 30 that a stopping pod gets
 
 
 def child_of(pid: int) -> int:
     """The one child of a process, once it has one."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         if children:
@@ -38,7 +38,7 @@ def end(process: "subprocess.Popen[bytes]", number: int, target: int) -> tuple[b
     began = time.monotonic()
     os.kill(target, number)
     try:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=50)
     except subprocess.TimeoutExpired:
         os.kill(target, signal.SIGKILL)
         process.communicate()
@@ -59,7 +59,7 @@ def hanging(starter: "Starter") -> Iterator[socket.socket]:
     """A server that takes connections and never answers, and a job that asks it for its environment."""
     starter.training()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(20)
+        server.settimeout(60)
         starter.environ |= {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.getsockname()[1]}",
             "AWS_REGION": "us-east-1",
@@ -91,7 +91,7 @@ def test_group_of_processes_is_the_programs(starter: "Starter") -> None:
     with starter.popen("sh", "-c", "sleep 60 & echo ready $$; wait", start_new_session=True) as process:
         ready(process)
         os.killpg(process.pid, signal.SIGTERM)
-        assert process.wait(timeout=10) == -signal.SIGTERM
+        assert process.wait(timeout=50) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "QUIT"])

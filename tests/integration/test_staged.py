@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def test_a_channel_works_without_network_or_credentials(job: Job) -> None:
     job.channel(environment={"A": "channel"}, hyperparameters={"epochs": 3})
     ended = job.start(AWS_CONTAINER_CREDENTIALS_FULL_URI=None, AWS_ENDPOINT_URL=None, LYFTLEARN_STATSD_GATEWAY=None)
     assert ended.env["A"] == "channel"
-    assert ended.seconds < 1
+    assert ended.seconds < 10  # the deadline is 60
 
 
 # Who wins ----------------------------------------------------------------------------------------------------------------
@@ -170,13 +170,14 @@ def test_where_no_step_ran_nothing_is_taken_away(job: Job) -> None:
 
 
 def test_everything_is_fetched_side_by_side(job: Job, platform: Platform, bucket: Bucket, service: Callable[..., dict[str, str]]) -> None:
-    """Three slow answers take the time of one."""
+    """No answer comes before all three have been asked for."""
+    asked = threading.Barrier(3, timeout=60)
 
-    def slow(number: int, request: object) -> None:
-        time.sleep(0.8)
+    def together(number: int, request: object) -> None:
+        asked.wait()
 
     settings = service({"a": "1"})
-    with relay(platform.aws_url, slow) as s3, relay(platform.confidant.url, slow) as confidant:
+    with relay(platform.aws_url, together) as s3, relay(platform.confidant.url, together) as confidant:
         ended = job.start(
             sys.executable,
             "-I",
@@ -188,4 +189,3 @@ def test_everything_is_fetched_side_by_side(job: Job, platform: Platform, bucket
             LYFTLEARN_HYPERPARAMETERS_URI=bucket.put({"b": 1}),
         )
     assert (ended.env["A"], ended.env["CREDENTIALS_A"]) == ("1", "1")
-    assert ended.seconds < 1.9

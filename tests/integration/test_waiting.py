@@ -29,20 +29,20 @@ def test_a_kms_that_is_silent_is_named(job: Job, service: Service) -> None:
     """Confidant is what is asked for, and not what is broken."""
     settings = service({"a": "1"})
     with serve(lambda _: Hang()) as kms:
-        ended = job.start(**settings, AWS_ENDPOINT_URL_KMS=kms.url, LYFTLEARN_DEADLINE="1")
+        ended = job.start(**settings, AWS_ENDPOINT_URL_KMS=kms.url, LYFTLEARN_DEADLINE="4")
     assert ended.code == 69
-    assert 1 <= ended.seconds < 2.5
+    assert 4 <= ended.seconds < 20  # five tries of five seconds
     asked, found, waiting = ended.line.partition("still waiting for ")
     assert found, ended.line
     assert waiting.startswith(urlsplit(kms.url).netloc + ".")
     assert settings["LYFTLEARN_CONFIDANT_URL"] in asked
-    assert "nothing within 1 s (LYFTLEARN_DEADLINE)" in asked
+    assert "nothing within 4 s (LYFTLEARN_DEADLINE)" in asked
 
 
 def test_two_that_are_silent_are_both_named(job: Job, service: Service) -> None:
     with serve(lambda _: Hang()) as kms, serve(lambda _: Hang()) as s3:
         environ = {"AWS_ENDPOINT_URL_KMS": kms.url, "AWS_ENDPOINT_URL_S3": s3.url, "LYFTLEARN_ENV_URI": "s3://bucket/key"}
-        ended = job.start(**service({"a": "1"}), **environ, LYFTLEARN_DEADLINE="1")
+        ended = job.start(**service({"a": "1"}), **environ, LYFTLEARN_DEADLINE="4")
         names = sorted(urlsplit(server.url).netloc for server in (kms, s3))
     assert ended.code == 69
     assert "still waiting for " + " and ".join(names) in ended.line
@@ -73,7 +73,7 @@ def test_a_gateway_whose_name_does_not_resolve_costs_two_seconds(job: Job, silen
     words = [*silent_dns, *launcher(), "sh", "-c", "echo ran $STATSD_HOST $CREDENTIALS_A"]
     ended = job.run(words, **service({"a": "1"}), LYFTLEARN_STATSD_GATEWAY="gateway.example.com:8125")
     assert (ended.code, ended.out) == (0, "ran 1\n"), ended.err
-    assert 2 <= ended.seconds < 4.5
+    assert 2 <= ended.seconds < 15  # the name server is waited for 20 s
     warnings = [line for line in ended.err.splitlines() if "warning" in line]
     assert len(warnings) == 1
     assert "the metrics gateway gateway.example.com" in warnings[0]
@@ -89,7 +89,7 @@ def test_the_first_process_says_that_it_was_stopped(starter: "Starter", first_pr
     starter.training()
     number = signal.Signals["SIG" + name]
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(20)
+        server.settimeout(60)
         starter.environ |= {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.getsockname()[1]}",
             "AWS_REGION": "us-east-1",
@@ -103,7 +103,7 @@ def test_the_first_process_says_that_it_was_stopped(starter: "Starter", first_pr
                 child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
                 began = time.monotonic()
                 os.kill(child, number)
-                out, err = process.communicate(timeout=20)
+                out, err = process.communicate(timeout=50)
     assert (process.returncode, out) == (128 + number, b"")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # the deadline is 60
     assert err == b"lyftlearn-entrypoint: warning: stopped by signal %d before the program ran\n" % number

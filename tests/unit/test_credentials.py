@@ -110,9 +110,9 @@ def test_a_container_endpoint_that_is_not_there() -> None:
 
 def test_a_container_endpoint_that_never_answers_is_left_at_the_deadline() -> None:
     with serve(lambda _: Hang()) as server:
-        text = failing({"AWS_CONTAINER_CREDENTIALS_FULL_URI": server.url}, Unavailable, seconds=0.4)
-    assert "timed out after 0." in text
-    assert "the deadline of 0.4 s" in text
+        text = failing({"AWS_CONTAINER_CREDENTIALS_FULL_URI": server.url}, Unavailable, seconds=1.5)  # a try may take 2
+    assert "timed out after " in text
+    assert "the deadline of 1.5 s" in text
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"AccessKeyId": "A", "SecretAccessKey": "s3cr3t"}', b'{"AccessKeyId": 5}', b"{}"])

@@ -38,8 +38,8 @@ def test_an_address_that_is_dead_does_not_kill_the_name() -> None:
 
             http = Http({}, Deadline(20), dial=lambda host, port, wait: dial.dial(host, port, wait, resolve))
             start = time.monotonic()
-            assert http.request("GET", "http://two-addresses.invalid/", {}, connect_timeout=1.0).body == b"alive"
-            assert 0.4 < time.monotonic() - start < 5
+            assert http.request("GET", "http://two-addresses.invalid/", {}, connect_timeout=4.0).body == b"alive"
+            assert 1.9 < time.monotonic() - start < 15
         finally:
             for filler in fillers:
                 filler.close()
@@ -53,7 +53,7 @@ def test_addresses_of_both_families_are_tried_in_turn() -> None:
 
 
 def settled(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "never became true"
         time.sleep(0.01)
@@ -104,7 +104,8 @@ def test_a_timeout_on_an_early_connection_is_not_tried_again() -> None:
         http.dial_early(server.url)
         with pytest.raises(HttpError, match="timed out"):
             http.request("GET", server.url, {}, read_timeout=0.2)
-        assert len(server.requests) == 1
+        settled(lambda: len(server.requests) == 1)
+    assert server.connections == 1
 
 
 def test_close_gives_up_early_connections() -> None:
@@ -123,7 +124,7 @@ def test_an_early_connection_that_comes_too_late_is_closed() -> None:
 
     def slow_once(host: str, port: int, wait: float) -> dial.Connection:
         if threading.current_thread() is not threading.main_thread():
-            go_on.wait(10)
+            go_on.wait(60)
         connection = dial.dial(host, port, wait)
         opened.append(connection)
         return connection
@@ -131,7 +132,7 @@ def test_an_early_connection_that_comes_too_late_is_closed() -> None:
     with serve(lambda _: answer(200, b"x")) as server:
         http = Http({}, Deadline(20), dial=slow_once)
         http.dial_early(server.url)
-        assert http.request("GET", server.url, {}, connect_timeout=0.2).body == b"x"
+        assert http.request("GET", server.url, {}, connect_timeout=1.0).body == b"x"
         go_on.set()
         settled(lambda: len(opened) == 2)
         settled(lambda: opened[1].fileno() == -1)

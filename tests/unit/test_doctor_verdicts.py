@@ -78,16 +78,16 @@ def test_what_hangs_is_left_behind_and_says_what_it_tried() -> None:
 
     fine = Check("disk", "LL1020", lambda _: [fine.ok("there")])
     began = time.monotonic()
-    late, found = run_all([check(run), fine], 0.3, lambda: ["kms.example.com:443"])
-    assert time.monotonic() - began < 10
+    late, found = run_all([check(run), fine], 2, lambda: ["kms.example.com:443"])
+    assert time.monotonic() - began < 20
     hang.set()
     assert (late.check, late.about, late.code, late.exit) == ("kms", "here", "LL1090", 69)
-    assert late.evidence == "no answer within 0.3 s: looking up kms.example.com; connections under way: kms.example.com:443"
+    assert late.evidence == "no answer within 2 s: looking up kms.example.com; connections under way: kms.example.com:443"
     assert found.evidence == "there"
 
 
 def test_they_run_side_by_side_and_keep_their_order() -> None:
-    meet = threading.Barrier(5, timeout=20)
+    meet = threading.Barrier(5, timeout=60)
 
     def at(number: int) -> Check:
         def run(_: Trying) -> "list[Finding]":
@@ -97,7 +97,7 @@ def test_they_run_side_by_side_and_keep_their_order() -> None:
         each = check(run)
         return each
 
-    assert [found.evidence for found in run_all([at(n) for n in range(5)], 20)] == ["0", "1", "2", "3", "4"]
+    assert [found.evidence for found in run_all([at(n) for n in range(5)], 60)] == ["0", "1", "2", "3", "4"]
 
 
 def test_capabilities_by_their_bits() -> None:

@@ -46,7 +46,7 @@ class World:
         poll = select.poll()
         for descriptor in self.life.watched:
             poll.register(descriptor, 0 if descriptor == self.life.line else select.POLLIN)
-        for descriptor, _ in poll.poll(5000):
+        for descriptor, _ in poll.poll(60_000):
             self.life.ended(descriptor)
 
 

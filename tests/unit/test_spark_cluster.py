@@ -20,8 +20,8 @@ def test_a_program_that_ends(descriptors: bool) -> None:
         assert process.stdin
         process.stdin.close()
         began = time.monotonic()
-        assert watched.ended(10)  # a zombie until now: nobody has waited for it
-        assert time.monotonic() - began < 5
+        assert watched.ended(60)  # a zombie until now: nobody has waited for it
+        assert time.monotonic() - began < 30
 
 
 def test_a_program_that_is_not_there() -> None:

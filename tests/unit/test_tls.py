@@ -118,7 +118,7 @@ def test_a_server_that_does_not_speak_tls(authority: Authority) -> None:
         http = client({"AWS_CA_BUNDLE": str(authority.bundle)})
         server_url = f"https://127.0.0.1:{server.port}/"
         with pytest.raises(HttpError, match="TLS handshake"):
-            http.request("GET", server_url, {}, connect_timeout=0.5)
+            http.request("GET", server_url, {}, connect_timeout=1.0)
 
 
 def test_an_old_protocol_is_refused(authority: Authority) -> None:

@@ -54,7 +54,7 @@ def test_what_has_come_to_rest_is_saved_once(tmp_path: Path) -> None:
 
 def test_what_changes_is_waited_for_unless_the_program_has_ended(tmp_path: Path) -> None:
     world = World(tmp_path)
-    world.compiled("a", age=0)
+    world.compiled("a", age=-3600)
     assert not world.saver.look()
     assert not world.saver.look()
     assert world.saver.look(last=True)
