@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lyftlearn_local.container import ENDPOINT, PROCESSING, STUDIO, TRAINING, TRANSFORM, Passed
-from tests.images.conftest import PROGRAMS, Container, Start
+from tests.images.conftest import IDLE, PROGRAMS, Container, Start
 from tests.images.platform_files import Mounted, readable
 from tests.images.team import Builds, repack
 from tests.images.wheels import wheel
@@ -193,7 +193,7 @@ def test_our_names_on_path_stay_ours(hostile: str, start: Start) -> None:
 
 def test_the_operators_commands(hostile: str, start: Start) -> None:
     """Those with YAML, with click, and with boto3: staging to a server that takes whatever it is given."""
-    container = start("sleep", "120", image=hostile)
+    container = start(*IDLE, image=hostile)
     for words in (["settings", "compile"], ["context", "--json"], ["plan", "--", "true"], ["settings", "docs"]):
         code, printed = container.exec("lyftlearn", *words)
         assert code == 0, printed
@@ -213,7 +213,7 @@ def test_a_fallback_of_the_entrypoints_own(hostile: str, start: Start) -> None:
     """A profile that assumes a role is read by botocore: the one beside the entrypoint, while it is still root."""
     config = "[profile team]\nrole_arn = arn:aws:iam::123456789012:role/team\nsource_profile = base\n[profile base]\n"
     config += "aws_access_key_id = a\naws_secret_access_key = b\n"
-    container = start("sleep", "60", image=hostile)
+    container = start(*IDLE, image=hostile)
     environment = {
         "LYFTLEARN_CONTEXT": "sagemaker-processing",
         "AWS_PROFILE": "team",

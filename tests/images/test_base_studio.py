@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lyftlearn_local.container import STUDIO, Passed
-from tests.images.conftest import PROGRAMS, Container, Start
+from tests.images.conftest import PROGRAMS, SOON, Container, Start
 from tests.images.platform_files import Mounted, readable
 
 pytestmark = pytest.mark.image
@@ -67,7 +67,7 @@ def test_jupyterlab(start: Start, tmp_path: Path) -> None:
     assert "seen=studio=/home/sagemaker-user" in said
     code, seconds = container.stop()
     assert code == 0
-    assert seconds < 10
+    assert seconds < SOON
 
 
 def test_a_kernel_is_started_through_the_entrypoint(start: Start, tmp_path: Path) -> None:
