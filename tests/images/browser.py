@@ -62,7 +62,7 @@ class Browser:
                 "goog:chromeOptions": {"args": arguments},
                 "goog:loggingPrefs": {"performance": "ALL", "browser": "ALL"},
             }
-            made = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}}, seconds=120)
+            made = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         except BaseException:
             self._end()
             raise
@@ -85,14 +85,14 @@ class Browser:
     def _end(self) -> None:
         self._driver.terminate()
         try:
-            self._driver.wait(10)
+            self._driver.wait(60)
         except subprocess.TimeoutExpired:
             self._driver.kill()
             self._driver.wait()
         assert self._driver.stdout is not None
         self._driver.stdout.close()
 
-    def _ask(self, method: str, path: str, document: "dict[str, Any] | None" = None, seconds: float = 60) -> Any:
+    def _ask(self, method: str, path: str, document: "dict[str, Any] | None" = None, seconds: float = 300) -> Any:
         body = None if method != "POST" else json.dumps(document or {}).encode()
         request = urllib.request.Request(self._address + path, body, {"Content-Type": "application/json"}, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -106,13 +106,13 @@ class Browser:
 
     def open(self, url: str, css: str, pattern: str = "") -> None:
         """Go to an address, and wait for the element by which a person sees that the page is there. As a person would, load it again
-        where it does not come, twice at most: Chromium ends all requests when some container's interface comes up on this machine."""
-        for seconds in (30, 30, 60):
+        where it does not come, four times at most: Chromium ends all requests when some container's interface comes up on this machine."""
+        for seconds in (30, 30, 60, 60, 120):
             self._ask("POST", self._session + "/url", {"url": url})
             try:
                 self.until(css, pattern, seconds)
             except TimeoutError:
-                if seconds == 60:
+                if seconds == 120:
                     raise
             else:
                 return
@@ -126,7 +126,7 @@ class Browser:
         script = "return [...document.querySelectorAll(arguments[0])].filter(e => e.getClientRects().length).map(e => e.innerText)"
         return [str(text) for text in self.run(script, css)]
 
-    def until(self, css: str, pattern: str = "", seconds: float = 60) -> str:
+    def until(self, css: str, pattern: str = "", seconds: float = 180) -> str:
         """Wait until a visible element holds text that matches `pattern`, and give that text."""
         end = time.monotonic() + seconds
         while True:
@@ -151,7 +151,7 @@ class Browser:
                 return {ELEMENT: element[ELEMENT]}
         raise DriverError("no such element", f"{css} with {pattern!r}")
 
-    def click(self, css: str, pattern: str = "", times: int = 1, seconds: float = 30) -> None:
+    def click(self, css: str, pattern: str = "", times: int = 1, seconds: float = 180) -> None:
         """Move the mouse to the middle of an element and press its button, once it is there."""
         end = time.monotonic() + seconds
         while True:

@@ -16,7 +16,7 @@ from lyftlearn_local.container import STUDIO, Passed
 from lyftlearn_local.platform import Platform
 from tests.images import browser
 from tests.images.browser import CONTROL, ENTER, SHIFT, Browser
-from tests.images.conftest import PROGRAMS, Container, Start
+from tests.images.conftest import PATIENCE, PROGRAMS, Container, Start
 from tests.images.platform_files import Mounted, readable
 from tests.images.wheels import wheel
 
@@ -78,7 +78,7 @@ class Lab:
 
     def saved(self, name: str, holds: str) -> "dict[str, Any]":
         """The notebook as it lies on the volume, once it holds that text."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while holds not in (text := self.container.exec("cat", f"{HOME}/{name}")[1]):
             assert time.monotonic() < end, text
             time.sleep(0.2)
@@ -87,7 +87,7 @@ class Lab:
 
     def gone(self, process: str) -> None:
         """Wait until a process of the container has ended."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while self.container.exec("test", "-e", f"/proc/{process}")[0] == 0:
             assert time.monotonic() < end, f"process {process} goes on"
             time.sleep(0.2)
@@ -107,13 +107,13 @@ class Lab:
         assert self.browser.texts(".jp-Dialog, .Toastify__toast--error, .Toastify__toast--warning") == []
 
 
-def healthy(url: str, seconds: float = 60) -> "dict[str, Any]":
+def healthy(url: str, seconds: float = PATIENCE) -> "dict[str, Any]":
     """The answer to Studio's own question ("Custom image specifications"), asked until there is one."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + seconds
     while True:
         try:
-            with opener.open(url + "/api/status", timeout=5) as reply:
+            with opener.open(url + "/api/status", timeout=60) as reply:
                 status: dict[str, Any] = json.load(reply)
                 return status
         except OSError:
@@ -271,7 +271,7 @@ def test_a_start_that_went_on_without_secrets_says_so_in_the_page(
 ) -> None:
     """Studio hides the log; the page has the same line, until it is dismissed or a start has no trouble."""
     need(not browser.missing(), browser.missing())
-    with studio(start, network, platform, tmp_path, LYFTLEARN_CONFIDANT_URL="http://127.0.0.1:9", LYFTLEARN_DEADLINE="2") as lab:
+    with studio(start, network, platform, tmp_path, LYFTLEARN_CONFIDANT_URL="http://127.0.0.1:9", LYFTLEARN_DEADLINE="15") as lab:
         lab.container.expect("this start goes on without it")
         said = lab.browser.until("#lyftlearn-notice", "Confidant at http://127.0.0.1:9 was asked for service notebooks")
         assert "started without something that it should have" in said

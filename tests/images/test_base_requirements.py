@@ -71,10 +71,10 @@ RUN lyftlearn settings compile && ls {SITE}/hostile.pth
 PLATFORM = "user: lyftlearn\ntrain_command: python -m report train\nserve_command: python -m report serve\n"
 KERNEL = """
 from jupyter_client.manager import start_new_kernel
-manager, client = start_new_kernel(kernel_name="python3")
+manager, client = start_new_kernel(kernel_name="python3", startup_timeout=300)
 said = []
 client.execute_interactive(
-    "import report; report.main()", timeout=60, output_hook=lambda message: said.append(message["content"].get("text", "")))
+    "import report; report.main()", timeout=300, output_hook=lambda message: said.append(message["content"].get("text", "")))
 print("".join(said), end="")
 manager.shutdown_kernel(now=True)
 """
@@ -169,7 +169,7 @@ def test_studio(hostile: str, start: Start, tmp_path: Path) -> None:
     app = Mounted(readable(tmp_path), STUDIO, Passed({}, {}, []))
     container = start(image=hostile, **app.options(PROGRAMS, user="1000:100"))
     container.expect(*NOISE)
-    container.until("http://127.0.0.1:8888/jupyterlab/default/lab", seconds=90)
+    container.until("http://127.0.0.1:8888/jupyterlab/default/lab")
     said = container.python(KERNEL)
     judge(container, "studio", 1000, said)
     team = json.loads(container.exec("cat", "/opt/venv/share/jupyter/kernels/python3/kernel.json")[1])
@@ -201,7 +201,7 @@ def test_the_operators_commands(hostile: str, start: Start) -> None:
     keys = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
     listens = "until (exec 3<>/dev/tcp/127.0.0.1/9000) 2>/dev/null; do sleep 0.1; done"
     stage = f"{listens}; echo A: one >/tmp/e.yaml; lyftlearn stage --to s3://bucket/prefix --environment /tmp/e.yaml --print json"
-    code, printed = container.exec("timeout", "60", "bash", "-c", stage, environment=keys)
+    code, printed = container.exec("timeout", "300", "bash", "-c", stage, environment=keys)
     assert code == 0, printed
     assert "s3://bucket/prefix" in printed
     code, traces = container.exec("find", "/tmp", "-name", "ran-*")
@@ -220,7 +220,7 @@ def test_a_fallback_of_the_entrypoints_own(hostile: str, start: Start) -> None:
         "AWS_CONFIG_FILE": "/tmp/aws",
         "AWS_REGION": "us-east-1",
     }
-    environment |= {"LYFTLEARN_ENV_URI": "s3://bucket/key", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "LYFTLEARN_DEADLINE": "3"}
+    environment |= {"LYFTLEARN_ENV_URI": "s3://bucket/key", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "LYFTLEARN_DEADLINE": "30"}
     container.exec("sh", "-c", f"printf '{config}' >/tmp/aws")
     code, printed = container.exec("lyftlearn-entrypoint", "python", "-m", "report", environment=environment)
     assert (code, printed.count("\n")) == (69, 1), printed

@@ -31,10 +31,10 @@ INVOKE = (
 )
 KERNEL = """
 from jupyter_client.manager import start_new_kernel
-manager, client = start_new_kernel(kernel_name="python3")
+manager, client = start_new_kernel(kernel_name="python3", startup_timeout=300)
 said = []
 client.execute_interactive(
-    "import os, click, screening.serve; print(click.__name__, screening.__path__[0], os.environ['LYFTLEARN_CONTEXT'])", timeout=60,
+    "import os, click, screening.serve; print(click.__name__, screening.__path__[0], os.environ['LYFTLEARN_CONTEXT'])", timeout=300,
     output_hook=lambda message: said.append(message["content"].get("text", "")))
 print("".join(said), end="")
 manager.shutdown_kernel(now=True)

@@ -27,6 +27,8 @@ QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 # A job takes 10 s on an idle machine with two cores, and six times as long on one that has much else to do.
 PATIENCE = 400
 SUITE_PATIENCE = 3 * PATIENCE  # programs/suite.py: six jobs
+# Spark begins without the executors that have not come after 30 s by default. Two processors that start three JVMs need longer, at times.
+ALL_COME = ("spark.scheduler.maxRegisteredResourcesWaitingTime", f"{PATIENCE}s")
 
 
 def mounted(directory: Path, properties: "dict[str, str] | None" = None) -> "dict[str, Any]":
@@ -69,7 +71,7 @@ def suite_right(found: "dict[str, Any]") -> None:
     assert 200 <= found["shuffle"]["megabytes"] < 250
 
 
-def until(condition: "Callable[[], object]", what: str, seconds: float = 60) -> float:
+def until(condition: "Callable[[], object]", what: str, seconds: float = PATIENCE) -> float:
     """Wait for it, so long at most. The seconds that it took."""
     began = time.monotonic()
     while not condition():
