@@ -37,7 +37,7 @@ class Demo:
             text=True,
             start_new_session=True,
         ) as process:
-            watchdog = threading.Timer(900, process.kill)
+            watchdog = threading.Timer(2400, process.kill)
             watchdog.start()
             assert process.stdout is not None
             for line in process.stdout:
@@ -83,9 +83,13 @@ def listening(pid: int) -> "set[str]":
         pids += children.get(one, [])
     inodes: dict[str, set[str]] = {"tcp": set(), "udp": set()}
     for one in pids:
-        for descriptor in Path(f"/proc/{one}/fd").glob("*"):
+        try:
+            descriptors = os.listdir(f"/proc/{one}/fd")
+        except OSError:  # it has ended
+            continue
+        for descriptor in descriptors:
             try:
-                inode = os.readlink(descriptor).removeprefix("socket:[").removesuffix("]")
+                inode = os.readlink(f"/proc/{one}/fd/{descriptor}").removeprefix("socket:[").removesuffix("]")
             except OSError:
                 continue
             inodes["tcp"].add(inode)
