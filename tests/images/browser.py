@@ -13,7 +13,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's reference (W3C WebDriver, "Elements")
 CONTROL, SHIFT, ENTER, ESCAPE = "\ue009", "\ue008", "\ue007", "\ue00c"  # W3C WebDriver, "Keyboard actions"
@@ -43,18 +46,23 @@ def missing() -> str:
 class Browser:
     """`with Browser(directory, size) as browser:` starts chromedriver and a Chromium with a new profile below `directory`.
 
-    `size` is the window's (width, height) in pixels. Everything ends with the block. Raises TimeoutError, DriverError.
+    `size` is the window's (width, height) in pixels. `within` are words before the command that start it in another network's namespace,
+    where this machine reaches it at `address`. Everything ends with the block. Raises TimeoutError, DriverError.
     """
 
-    def __init__(self, directory: Path, size: "tuple[int, int]" = (1400, 1500)) -> None:
+    def __init__(
+        self, directory: Path, size: "tuple[int, int]" = (1400, 1500), within: "Sequence[str]" = (), address: str = "127.0.0.1"
+    ) -> None:
         self._directory = directory
         self._size = size
+        self._within, self._host = within, address
 
     def __enter__(self) -> "Browser":
         with (self._directory / "chromedriver.log").open("wb") as log:
-            self._driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=log, text=True)
+            command = [*self._within, "chromedriver", "--port=0", *(["--allowed-ips="] if self._within else [])]
+            self._driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
-            self._address = f"http://127.0.0.1:{self._port()}"
+            self._address = f"http://{self._host}:{self._port()}"
             width, height = self._size
             arguments = [*_OPTIONS, f"--window-size={width},{height}", f"--user-data-dir={self._directory / 'profile'}"]
             wanted = {
