@@ -160,8 +160,10 @@ def test_two_notebooks_and_a_kernel_that_is_killed(world: World, notebook: Kerne
 
 def test_what_a_killed_jvm_leaves_is_reaped(world: World, notebook: Kernel) -> None:
     third = world.lab.kernel()
-    session = third.run(SESSION + "print(context.parallelize([4], 1).sum(), context.applicationId)").split()[-1]
-    until(lambda: world.running(session) or world.of(session), "it has an executor", PATIENCE)
+    session = third.run(SESSION + "print(context.applicationId)").split()[-1]
+    # Its executor is busy until its driver is killed, and does not go by itself before.
+    task = third.begin("context.parallelize([1], 1).map(lambda n: __import__('time').sleep(600)).collect()")
+    until(lambda: world.running(session), "it has an executor", PATIENCE)
     world.lab.exec("kill", "-9", third.jvm)
     until(lambda: not world.running(session), "executors end by themselves")
     assert world.of(session)
@@ -171,6 +173,7 @@ def test_what_a_killed_jvm_leaves_is_reaped(world: World, notebook: Kernel) -> N
     assert "removed pod " in said
     assert "removed configmap spark-exec-" in said
     until(lambda: not world.of(session), "pods and ConfigMaps are gone")
+    task.cancel()
     assert notebook.run("print(context.parallelize([4], 1).sum())").strip() == "4"
 
 
