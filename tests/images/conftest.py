@@ -140,6 +140,7 @@ Start = Callable[..., Container]
 @pytest.fixture(scope="session")
 def client() -> "Iterator[Any]":
     made = connect()
+    made.api.timeout = 2 * PATIENCE  # of each call, and between two words of a build
     yield made
     made.close()
 
