@@ -131,7 +131,7 @@ def as_training_job(scene: Scene, staged: "dict[str, str]") -> Seen:
         raise Failed("the API would refuse: " + refused[0].line)
     made = contain(container.TRAINING, "screening-train", passed, scene.pointers(), CONFIGMAP, 0)
     with scene.job(made) as job:
-        with relayed():
+        with relayed(_END):
             printed, start = scene.finish(job, job.root / "stdout")
         report, model = left(job.real("/opt/ml/model"))
         uploaded = artifacts.upload(scene.platform.client("s3"), scene.platform.bucket, made.job, job.root)
@@ -150,7 +150,7 @@ def as_notebook(scene: Scene, staged: "dict[str, str]") -> Seen:
         order.write_text(json.dumps({"launcher": scene.launcher, "program": program, "kernel_environ": kernel, "result": str(result)}))
         made.argv.append(str(order))
         made.environ["JUPYTER_RUNTIME_DIR"] = str(job.root / "run")  # short: a socket's path has at most 107 bytes (unix(7))
-        with relayed():
+        with relayed(_END):
             with (job.root / "stdout").open("wb") as sink:
                 job.start(stdout=sink)
             ended = job.wait(_END)
