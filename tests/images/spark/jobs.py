@@ -27,8 +27,10 @@ QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 # A job takes 10 s on an idle machine with two cores. On one that has much else to do it took 160.
 PATIENCE = 800
 SUITE_PATIENCE = 3 * PATIENCE  # programs/suite.py: six jobs
-# Spark begins without the executors that have not come after 30 s by default. Two processors that start three JVMs need longer, at times.
-ALL_COME = ("spark.scheduler.maxRegisteredResourcesWaitingTime", f"{PATIENCE}s")
+# On a machine that has much else to do, a JVM may need longer for its first request than Spark's own 10 s.
+PATIENT = {"spark.kubernetes.driver.connectionTimeout": "120000", "spark.kubernetes.driver.requestTimeout": "120000"}
+# And Spark begins without the executors that have not come after 30 s.
+ALL_COME = {"spark.scheduler.maxRegisteredResourcesWaitingTime": f"{PATIENCE}s"}
 
 
 def mounted(directory: Path, properties: "dict[str, str] | None" = None) -> "dict[str, Any]":
@@ -41,6 +43,11 @@ def mounted(directory: Path, properties: "dict[str, str] | None" = None) -> "dic
     (conf / "spark-defaults.conf").write_text(lines)
     volumes = {str(PROGRAMS): {"bind": "/code", "mode": "ro"}, str(conf): {"bind": "/conf", "mode": "ro"}}
     return {"volumes": volumes, "environment": {"SPARK_CONF_DIR": "/conf"}}
+
+
+def submitted(properties: "dict[str, str]") -> "dict[str, str]":
+    """The variable by which a user gives Spark properties without a file."""
+    return {"PYSPARK_SUBMIT_ARGS": " ".join(f"--conf {name}={value}" for name, value in properties.items()) + " pyspark-shell"}
 
 
 def facts(container: "Container", seconds: int = PATIENCE) -> "dict[str, Any]":
