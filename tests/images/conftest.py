@@ -133,6 +133,21 @@ class Container:
         return [line for line in found if not any(re.search(pattern, line) for pattern in self.expected)]
 
 
+def remove_network(network: Any) -> None:
+    """The engine takes a moment to see that a network's last container is gone."""
+    import docker.errors
+
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            network.remove()
+            return
+        except docker.errors.APIError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
 # start(*command, **options of docker's SDK) -> Container
 Start = Callable[..., Container]
 

@@ -18,7 +18,7 @@ from lyftlearn_local.container import STUDIO, Passed
 from lyftlearn_local.platform import Platform
 from tests.images import browser
 from tests.images.browser import CONTROL, ENTER, SHIFT, Browser
-from tests.images.conftest import PATIENCE, PROGRAMS, Container, Start
+from tests.images.conftest import PATIENCE, PROGRAMS, Container, Start, remove_network
 from tests.images.platform_files import Mounted, readable
 from tests.images.wheels import wheel
 
@@ -53,7 +53,7 @@ def network(client: Any) -> "Iterator[Any]":
         made.reload()
         yield made
     finally:
-        made.remove()
+        remove_network(made)
 
 
 @pytest.fixture(scope="module")

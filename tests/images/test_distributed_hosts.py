@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lyftlearn_local.container import TRAINING, Passed
-from tests.images.conftest import Container, Start
+from tests.images.conftest import Container, Start, remove_network
 from tests.images.platform_files import Mounted, readable
 from tests.images.spark.jobs import ALL_COME, PATIENCE, PROGRAMS, SUITE_PATIENCE, mounted, submitted, suite_right
 from tests.images.spark.storage import BUCKET, REGION, Storage
@@ -59,7 +59,7 @@ class Job:
 def network(client: Any) -> "Iterator[str]":
     made = client.networks.create("lyftlearn-" + uuid.uuid4().hex[:8], driver="bridge")
     yield str(made.name)
-    made.remove()
+    remove_network(made)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lyftlearn_local.container import TRAINING, Passed
-from tests.images.conftest import PATIENCE, Container, Start
+from tests.images.conftest import PATIENCE, Container, Start, remove_network
 from tests.images.platform_files import Mounted, readable
 
 pytestmark = [pytest.mark.image("dl"), pytest.mark.slow]
@@ -34,7 +34,7 @@ def network(client: Any) -> "Iterator[str]":
     """A network of this test's own, without a way out."""
     made = client.networks.create(f"lyftlearn-test-{uuid.uuid4().hex[:12]}", driver="bridge", internal=True)
     yield str(made.name)
-    made.remove()
+    remove_network(made)
 
 
 @pytest.fixture
