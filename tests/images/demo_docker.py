@@ -25,7 +25,9 @@ class Demo:
     def __init__(
         self, image: str, look: "Callable[[subprocess.Popen[str], str], None]" = lambda process, line: None, **environ: str
     ) -> None:
-        command = [sys.executable, "-I", "-m", "lyftlearn_local.demo", "--examples", str(EXAMPLES), "--docker", "--image", image]
+        # A shell has what it starts in the background ignore Ctrl-C, and these tests with all that they start.
+        command = ["env", "--default-signal=INT", sys.executable, "-I", "-m", "lyftlearn_local.demo"]
+        command += ["--examples", str(EXAMPLES), "--docker", "--image", image]
         self.lines: list[str] = []
         # A session of its own: Ctrl-C in a terminal goes to all of a process group.
         with subprocess.Popen(
