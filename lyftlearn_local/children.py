@@ -26,7 +26,7 @@ class Child:
                 command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, start_new_session=True
             )
 
-    def port(self, seconds: float = 60.0) -> int:
+    def port(self, seconds: float = 240.0) -> int:
         """The port it listens on. Raises DidNotStart after `seconds`, or as soon as the process ends."""
         assert self.process.stdout is not None
         pipe = self.process.stdout.fileno()

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: "list[pytest.Item]") -> None:
-    """What waits longest begins first, so that workers side by side end together: files of images, then those with real servers."""
-    order = {"images": 0, "integration": 1}
-    items.sort(key=lambda item: order.get(item.path.parent.name, 2))
+    """What waits longest begins first, so that workers side by side end together: what one worker alone can run (tests/scheduling.py),
+    files of images, then those with real servers."""
+    order = {"images": 1, "integration": 2}
+    items.sort(key=lambda item: 0 if "alone" in getattr(item, "fixturenames", ()) else order.get(item.path.parent.name, 3))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """With `--dist loadfile`, as scripts/test has it in CI."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.scheduling import Together
+
+    return Together(config, log)
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """StatsD clients for Java, from Maven, and programs that use them as Java programs do: `localhost` and 8125 in the code."""
 
+import fcntl
 import hashlib
+import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 # com.timgroup's is what etsy's StatsD is spoken to by; com.datadoghq's is its successor with tags and service checks.
@@ -28,7 +31,7 @@ public class Count {
         for (int number = 0; number < 500; number++) client.incrementCounter("orders", "kind:b c");
         client.recordDistributionValue("spread", 1.5);
         client.recordServiceCheckRun(ServiceCheck.builder().withName("checked").withStatus(ServiceCheck.Status.OK).build());
-        Thread.sleep(1000);  // what it has not sent after a moment, this client forgets when it is closed: a sidecar misses it too
+        Thread.sleep(4000);  // what it has not sent after a moment, this client forgets when it is closed: a sidecar misses it too
         client.close();
     }
 }
@@ -49,7 +52,10 @@ def prepare(client: str, directory: Path) -> str:
     (directory / "pom.xml").write_text(POM.format(*client.split(":")))
     (directory / "Count.java").write_text(CLIENTS[client])
     maven = ["mvn", "-q", "-B", "-ntp", COPY, "-DoutputDirectory=jars"]
-    done = subprocess.run(maven, cwd=directory, capture_output=True, text=True, check=False, timeout=300)
+    # What Maven keeps is one user's, and not made for two of it at once.
+    with Path(tempfile.gettempdir(), f"lyftlearn-test-maven-{os.getuid()}.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(maven, cwd=directory, capture_output=True, text=True, check=False, timeout=900)
     if done.returncode:
         return f"{client} cannot be had from Maven: {done.stdout[-500:]}"
     known = dict(line.split()[::-1] for line in Path(__file__).with_suffix(".sha256").read_text().splitlines())

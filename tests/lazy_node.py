@@ -108,7 +108,7 @@ class Node:
         self._wait("containerd", self.socket)
 
     def _wait(self, name: str, address: str) -> None:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while True:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as tried:
                 tried.connect(address)
@@ -123,7 +123,7 @@ class Node:
             if child := self._children.pop(name, None):
                 child.send_signal(signal.SIGTERM)
                 try:
-                    child.wait(20)
+                    child.wait(60)
                 except subprocess.TimeoutExpired:
                     child.kill()
                     child.wait()
@@ -146,7 +146,7 @@ class Node:
 
     def call(self, *words: str) -> str:
         """What a command prints on the node; it must succeed."""
-        done = subprocess.run([*self.enter, *words], env=self.environ, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run([*self.enter, *words], env=self.environ, capture_output=True, text=True, check=False, timeout=900)
         if done.returncode:
             logs = "".join(f"{file.name}:\n{file.read_text()[-2000:]}" for file in self.directory.glob("[bcs]*.log"))
             raise SystemExit(f"{' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{logs}")
@@ -159,7 +159,7 @@ class Node:
 
     def forget(self) -> None:
         """Remove the cgroups that containers of the node have left."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         for top in [*Path("/sys/fs/cgroup").glob(self.namespace), *Path("/sys/fs/cgroup").glob(f"*/{self.namespace}")]:
             for each in [*(path for path in top.iterdir() if path.is_dir()), top]:
                 while each.exists():

@@ -19,11 +19,11 @@ from lyftlearn_entrypoint.cli.kubernetes import Api, Object, Unreached, defaults
 from lyftlearn_entrypoint.errors import Unavailable
 from lyftlearn_entrypoint.spark.conf import DRIVER_PORT, EXECUTOR_PORT
 
-SECONDS = 15.0  # from the pod's creation until its answer; with the rest less than 20
-# What the pod runs: connect to the driver's ports, and listen on an executor's. Its last line is its answer.
+SECONDS = 15.0  # from the pod's creation until its answer, by default; with the rest less than 20
+# What the pod runs: connect to the driver's ports, and listen on an executor's for so many seconds. Its last line is its answer.
 PROBE = """
 import json, socket, sys, threading
-host, *ports, own = sys.argv[1:]
+host, *ports, own, seconds = sys.argv[1:]
 found = {}
 def reach(port):
     try:
@@ -33,7 +33,7 @@ def reach(port):
         found[port] = str(error)
 threads = [threading.Thread(target=reach, args=(port,)) for port in ports]
 listener = socket.create_server(('', int(own)))
-listener.settimeout(6)
+listener.settimeout(float(seconds))
 print('listening', flush=True)
 for thread in threads: thread.start()
 try:
@@ -76,12 +76,19 @@ def doctor(ctx: click.Context, as_json: bool, deadline: float, args: str, explai
 
 @doctor.command("spark")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def spark(as_json: bool) -> None:
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=5),
+    default=SECONDS,
+    show_default=True,
+    help="Seconds that the probe's pod has to come and to answer: more where a node has to fetch the image first.",
+)
+def spark(as_json: bool, wait: float) -> None:
     """Try the ways between this driver and executors in Kubernetes: to the API, from a pod to here, and from here to a pod."""
     settings = defaults()
     api = Api.of_this_place(settings)
     try:
-        found = examine(settings, api)
+        found = examine(settings, api, wait)
     except Unreached as error:
         host = settings["spark.driver.host"]
         port = urlsplit(api.server).port or 443
@@ -107,8 +114,11 @@ def session() -> None:
     click.echo(answer(sys.stdin.read()))
 
 
-def examine(settings: dict[str, str], api: Api) -> list[Object]:
-    """Each way: from, to, whether it is open, why not, and which rule opens it. Raises StartError where nothing can be tried at all."""
+def examine(settings: dict[str, str], api: Api, seconds: float = SECONDS) -> list[Object]:
+    """Each way: from, to, whether it is open, why not, and which rule opens it. The pod has so many `seconds`.
+
+    Raises StartError where nothing can be tried at all.
+    """
     host = settings["spark.driver.host"]
     ports = [int(settings.get("spark.driver.port", DRIVER_PORT)), int(settings.get("spark.driver.blockManager.port", DRIVER_PORT + 1))]
     own = int(settings.get("spark.blockManager.port", EXECUTOR_PORT))
@@ -117,9 +127,9 @@ def examine(settings: dict[str, str], api: Api) -> list[Object]:
     listeners = [listener for port in ports if (listener := _listen(port))]
     pods = f"/api/v1/namespaces/{settings.get('spark.kubernetes.namespace', 'default')}/pods"
     name = "lyftlearn-doctor-" + uuid.uuid4().hex[:8]
-    api.ask("POST", pods, _pod(name, settings, [host, *map(str, ports), str(own)]))
+    api.ask("POST", pods, _pod(name, settings, [host, *map(str, ports), str(own), f"{0.4 * seconds:g}"], seconds))
     try:
-        address, there = _watch(api, pods, name, own)
+        address, there = _watch(api, pods, name, own, seconds)
     finally:
         for listener in listeners:
             listener.close()
@@ -159,9 +169,9 @@ def _listen(port: int) -> socket.socket | None:
     return listener
 
 
-def _watch(api: Api, pods: str, name: str, own: int) -> tuple[str, dict[str, str]]:
+def _watch(api: Api, pods: str, name: str, own: int, seconds: float) -> tuple[str, dict[str, str]]:
     """(the pod's address, what it found; under `here` what we found on the way to it). Raises Unavailable where it does not come to run."""
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + seconds
     address, here, why = "", "", "it is not scheduled"
     while time.monotonic() < end:
         status = api.ask("GET", f"{pods}/{name}")["status"]
@@ -176,7 +186,7 @@ def _watch(api: Api, pods: str, name: str, own: int) -> tuple[str, dict[str, str
         if status.get("phase") == "Failed":
             raise Unavailable("the probe's pod failed: " + last[:300], "Look at spark.kubernetes.container.image: is it this very image?")
         time.sleep(0.3)
-    raise Unavailable(f"the probe's pod does not run after {SECONDS:.0f} s: {why}", "Executors will not either: look at the pod's events")
+    raise Unavailable(f"the probe's pod does not run after {seconds:.0f} s: {why}", "Executors will not either: look at the pod's events")
 
 
 def waits(status: Object) -> str:
@@ -197,7 +207,7 @@ def _reach(host: str, port: int) -> str:
     return ""
 
 
-def _pod(name: str, settings: dict[str, str], arguments: list[str]) -> Object:
+def _pod(name: str, settings: dict[str, str], arguments: list[str], seconds: float) -> Object:
     labels = {"app.kubernetes.io/name": "lyftlearn-doctor"}
     prefix = "spark.kubernetes.executor.label."
     labels |= {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
@@ -207,7 +217,7 @@ def _pod(name: str, settings: dict[str, str], arguments: list[str]) -> Object:
         "args": ["python3", "-c", PROBE, *arguments],
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
     }
-    spec: Object = {"restartPolicy": "Never", "activeDeadlineSeconds": 60, "containers": [container]}
+    spec: Object = {"restartPolicy": "Never", "activeDeadlineSeconds": 45 + round(seconds), "containers": [container]}
     account = settings.get("spark.kubernetes.authenticate.executor.serviceAccountName")
     if account:
         spec["serviceAccountName"] = account

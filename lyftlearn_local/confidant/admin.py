@@ -47,7 +47,7 @@ class Confidant:
 
     def call(self, method: str, path: str, body: "dict[str, Any] | None" = None) -> "dict[str, Any]":
         """One call as an operator. Raises requests.HTTPError."""
-        reply = self._http.request(method, self.url + path, json=body, auth=self.token(), timeout=30)
+        reply = self._http.request(method, self.url + path, json=body, auth=self.token(), timeout=240)
         reply.raise_for_status()
         answer: dict[str, Any] = reply.json()
         return answer

@@ -23,6 +23,7 @@ _SUBNET = "169.254.170.0/24"
 _DIRECTORY = owner.LABEL + ".directory"
 PREFIX = "lyftlearn-demo-"  # of containers' names, and of the directory's
 _PATIENCE = 600.0  # seconds
+_SETTLED = 5.0  # seconds; the engine knows a network's addresses before it lists it, and a little after it was listed last
 FIND = f"docker ps -a --filter label={owner.LABEL}; docker network ls --filter label={owner.LABEL}"
 
 
@@ -98,7 +99,7 @@ class Engine:
         """Makes the network, once no other demo has it: there is one of these addresses. Raises CannotRun."""
         import docker.errors
 
-        end, told = time.monotonic() + _PATIENCE, False
+        end, told, refused = time.monotonic() + _PATIENCE, False, 0.0
         while True:
             other = self._other()
             if not other:
@@ -106,10 +107,14 @@ class Engine:
                     self._create_network()
                     return
                 except docker.errors.APIError as error:
-                    other = self._other()  # it may have been quicker
-                    if not other:
+                    # Another demo may have been quicker, or may be about to have it, or to be rid of it: the next look tells.
+                    refused = refused or time.monotonic()
+                    if time.monotonic() > refused + _SETTLED:
                         why = error.explanation or error
                         raise CannotRun(f"no network {_SUBNET}, where containers look for their credentials: {why}") from None
+                time.sleep(0.2)
+                continue
+            refused = 0.0
             if time.monotonic() > end:
                 raise CannotRun(f"another demo (process {other}) did not end within {_PATIENCE:g} s; what it has: {FIND}")
             if not told:
@@ -160,8 +165,9 @@ class Engine:
             try:
                 if _labels(container)[owner.LABEL] in owners:
                     container.remove(force=True, v=True)
-            except docker.errors.NotFound:
-                pass
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):  # it is gone, or somebody else is removing it
+                    raise
         for network in networks:
             labels = _labels(network)
             if labels[owner.LABEL] in owners:
@@ -193,13 +199,14 @@ def _until_removed(network: Any) -> None:
     """The engine takes a moment to see that a network's last container is gone."""
     import docker.errors
 
-    for again in (True, True, True, True, False):
+    end = time.monotonic() + 30
+    while True:
         try:
             network.remove()
             return
         except docker.errors.NotFound:
             return
         except docker.errors.APIError:
-            if not again:
+            if time.monotonic() > end:
                 raise
             time.sleep(0.5)

@@ -127,6 +127,8 @@ class Running:
             except OSError:  # it has ended, or is none of ours to look at
                 continue
             variables = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+            if not variables:  # in the middle of its exec: the kernel knows the words before the variables
+                continue
             ids = [re.search(rf"^{name}:\s+(\d+)", status, re.MULTILINE) for name in ("Uid", "Gid")]
             return Program(variables, ":".join(found[1] for found in ids if found))
         return None

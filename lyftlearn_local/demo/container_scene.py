@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lyftlearn_local.platform import Platform
 
 PORT = 8080  # of a server, for SageMaker and here for a pod
 TRAIN_SECONDS, HEALTHY_SECONDS = 300.0, 240.0  # SageMaker gives a server 4 minutes ("How containers serve inference requests")
+_FLUSH_SECONDS = 60.0
 # Of every job: nobody needs to be root, and the files that the cluster mounted are there again.
 _JOB = {"LYFTLEARN_USER": "1000:100", "LYFTLEARN_CREDENTIALS_DIR": ways.SECRETS}
 
@@ -47,6 +49,7 @@ class Scene:
         self.tag = tag
         self.image = image
         self.say = say
+        self._sidecars: list[Running] = []
 
     def passed(self, staged: "dict[str, str]", command: "list[str]", **more: str) -> Passed:
         """What is passed to SageMaker's API: addresses, never a document. `more` are variables."""
@@ -83,11 +86,24 @@ class Scene:
 
     def counts(self) -> Counts:
         """What the gateway counted of the program's metrics since the last time, once nothing more arrives."""
+        for sidecar in self._sidecars:
+            self._flush(sidecar)
         before = -1
         while (now := self.platform.gateway.counts().lines) != before:
             before = now
-            time.sleep(0.1)
+            time.sleep(0.3)
         return self.platform.gateway.take().only(ways.METRICS)[0]
+
+    def _flush(self, sidecar: Running) -> None:
+        """Waits for a metric of our own, sent through it: a sidecar keeps the order, so all that came before has been passed on."""
+        name = f"lyftlearn.demo.{uuid.uuid4().hex}"
+        send = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'{name}:1|c', ('127.0.0.1', 8125))"
+        end = time.monotonic() + _FLUSH_SECONDS
+        while name not in self.platform.gateway.counts().metrics:
+            if time.monotonic() > end:
+                raise sidecar.failed("it passes no metric on")
+            sidecar.handle.exec_run(["/usr/bin/python3", "-I", "-S", "-c", send])
+            time.sleep(0.05)
 
     def surround(self, made: Container, name: str, writable: "tuple[str, ...]" = ()) -> Surroundings:
         return Surroundings(made, self.directory / name.replace(" ", "-"), self.code, writable)
@@ -106,8 +122,10 @@ class Scene:
             "cap_drop": ["ALL"],
         }
         first = self.engine.start(f"{name} sidecar", self.tag, [], options)
-        first.says("listening")
+        first.says("listening", HEALTHY_SECONDS)
+        self._sidecars.append(first)
         try:
             yield first, {"network_mode": f"container:{first.handle.id}"}
         finally:
+            self._sidecars.remove(first)
             self.engine.remove(first)

@@ -36,7 +36,7 @@ def execute(program: str, launcher: str) -> "dict[str, Any]":
 
     cell = nbformat.v4.new_code_cell(f"%run {program}")  # type: ignore[no-untyped-call]
     notebook = nbformat.v4.new_notebook(cells=[cell])  # type: ignore[no-untyped-call]
-    client = NotebookClient(notebook, kernel_name=_NAME, timeout=120)
+    client = NotebookClient(notebook, kernel_name=_NAME, timeout=540)
     client.create_kernel_manager()
     manager: Any = client.km
     manager.transport = "ipc"  # ipykernel 7 warns of TCP, and a kernel's stderr should be silent

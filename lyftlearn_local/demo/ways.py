@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import tarfile
 import tempfile
 import time
@@ -17,10 +18,11 @@ from lyftlearn_local.demo.inputs import Secrets
 from lyftlearn_local.job import Job
 from lyftlearn_local.platform import Platform
 from lyftlearn_local.relayed import relayed
-from lyftlearn_local.run import free_port, pod_sidecar, text
+from lyftlearn_local.run import pod_sidecar, text
 
 CONFIGMAP, SECRETS = "/etc/hyperparameters", "/etc/credentials"
 POD_MODEL = "/opt/model"
+_READY, _END = 240.0, 600.0  # seconds, of a machine that may have much else to do
 METRICS = "screening."  # what the program's metrics begin with
 
 
@@ -73,7 +75,7 @@ class Scene:
             job.start(stdout=sink)
         assert job.process is not None
         start = start_seconds(job.process.pid, self.launcher[-1], lambda: job.process is None or job.process.poll() is not None)
-        ended = job.wait(120)
+        ended = job.wait(_END)
         if ended.code:
             raise Failed(f"{job.container.context}: exit code {ended.code} {ended.reason}".rstrip())
         return log.read_text(), start
@@ -129,7 +131,7 @@ def as_training_job(scene: Scene, staged: "dict[str, str]") -> Seen:
         raise Failed("the API would refuse: " + refused[0].line)
     made = contain(container.TRAINING, "screening-train", passed, scene.pointers(), CONFIGMAP, 0)
     with scene.job(made) as job:
-        with relayed():
+        with relayed(_END):
             printed, start = scene.finish(job, job.root / "stdout")
         report, model = left(job.real("/opt/ml/model"))
         uploaded = artifacts.upload(scene.platform.client("s3"), scene.platform.bucket, made.job, job.root)
@@ -148,10 +150,10 @@ def as_notebook(scene: Scene, staged: "dict[str, str]") -> Seen:
         order.write_text(json.dumps({"launcher": scene.launcher, "program": program, "kernel_environ": kernel, "result": str(result)}))
         made.argv.append(str(order))
         made.environ["JUPYTER_RUNTIME_DIR"] = str(job.root / "run")  # short: a socket's path has at most 107 bytes (unix(7))
-        with relayed():
+        with relayed(_END):
             with (job.root / "stdout").open("wb") as sink:
                 job.start(stdout=sink)
-            ended = job.wait(120)
+            ended = job.wait(_END)
         if ended.code:
             raise Failed(f"notebook: exit code {ended.code}")
         seen = json.loads(result.read_text())
@@ -163,9 +165,18 @@ def as_notebook(scene: Scene, staged: "dict[str, str]") -> Seen:
 
 def serve(scene: Scene, model: str, environment: "dict[str, str]", rows: "list[list[float]]") -> "tuple[list[float], str]":
     """The model that the job wrote, from S3, served in a pod. Gives its predictions and how the server ended. Raises Failed."""
-    port = free_port()
+    with socket.socket() as keeps, pod_sidecar(scene.platform, scene.say) as told:
+        # Until the server, which reuses addresses, listens there the kernel gives the port to nobody else.
+        keeps.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeps.bind(("127.0.0.1", 0))
+        return _serve(scene, model, environment, rows, keeps.getsockname()[1], told)
+
+
+def _serve(
+    scene: Scene, model: str, environment: "dict[str, str]", rows: "list[list[float]]", port: int, told: "dict[str, str]"
+) -> "tuple[list[float], str]":
     made = scene.pod(["python", str(scene.examples / "serve.py")], {**environment, "HOST": "127.0.0.1", "PORT": str(port)}, {})
-    with pod_sidecar(scene.platform, scene.say) as told, scene.job(made) as job:
+    with scene.job(made) as job:
         made.environ.update(told)
         fetch_model(scene.platform, model, job.real(POD_MODEL))
         with (job.root / "stdout").open("wb") as sink:
@@ -183,7 +194,7 @@ def serve(scene: Scene, model: str, environment: "dict[str, str]", rows: "list[l
 
 
 def _ready(job: Job, port: int) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + _READY
     while time.monotonic() < end:
         if job.process is None or job.process.poll() is not None:
             raise Failed("serve: it ended before it answered /ping")
@@ -192,11 +203,11 @@ def _ready(job: Job, port: int) -> None:
                 return
         except OSError:
             time.sleep(0.05)
-    raise Failed("serve: no answer to /ping within 60 s")
+    raise Failed(f"serve: no answer to /ping within {_READY:g} s")
 
 
 def _call(port: int, method: str, path: str, body: "dict[str, Any] | None") -> "tuple[int, dict[str, Any]]":
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_READY)
     try:
         connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
         reply = connection.getresponse()

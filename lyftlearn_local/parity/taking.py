@@ -17,7 +17,7 @@ from lyftlearn_local.demo.places import OWN, POD, STUDIO, Places
 PROGRAM = "program.py"  # does nothing: what it would see is what is wanted
 _COMMAND = ["python", f"{CODE}/{PROGRAM}"]
 _PLACE = "/srv/snapshot"  # the same mount in each container
-_SECONDS = 120.0
+_SECONDS = 600.0  # a machine may have much else to do
 # In a notebook there is no start of one's own: a cell runs the program, by Python's own way to run one.
 _CELL = """import subprocess
 done = subprocess.run({words!r}, capture_output=True, text=True)

@@ -13,7 +13,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's reference (W3C WebDriver, "Elements")
 CONTROL, SHIFT, ENTER, ESCAPE = "\ue009", "\ue008", "\ue007", "\ue00c"  # W3C WebDriver, "Keyboard actions"
@@ -43,18 +46,23 @@ def missing() -> str:
 class Browser:
     """`with Browser(directory, size) as browser:` starts chromedriver and a Chromium with a new profile below `directory`.
 
-    `size` is the window's (width, height) in pixels. Everything ends with the block. Raises TimeoutError, DriverError.
+    `size` is the window's (width, height) in pixels. `within` are words before the command that start it in another network's namespace,
+    where this machine reaches it at `address`. Everything ends with the block. Raises TimeoutError, DriverError.
     """
 
-    def __init__(self, directory: Path, size: "tuple[int, int]" = (1400, 1500)) -> None:
+    def __init__(
+        self, directory: Path, size: "tuple[int, int]" = (1400, 1500), within: "Sequence[str]" = (), address: str = "127.0.0.1"
+    ) -> None:
         self._directory = directory
         self._size = size
+        self._within, self._host = within, address
 
     def __enter__(self) -> "Browser":
         with (self._directory / "chromedriver.log").open("wb") as log:
-            self._driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=log, text=True)
+            command = [*self._within, "chromedriver", "--port=0", *(["--allowed-ips="] if self._within else [])]
+            self._driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
-            self._address = f"http://127.0.0.1:{self._port()}"
+            self._address = f"http://{self._host}:{self._port()}"
             width, height = self._size
             arguments = [*_OPTIONS, f"--window-size={width},{height}", f"--user-data-dir={self._directory / 'profile'}"]
             wanted = {
@@ -62,7 +70,7 @@ class Browser:
                 "goog:chromeOptions": {"args": arguments},
                 "goog:loggingPrefs": {"performance": "ALL", "browser": "ALL"},
             }
-            made = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}}, seconds=120)
+            made = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         except BaseException:
             self._end()
             raise
@@ -85,14 +93,14 @@ class Browser:
     def _end(self) -> None:
         self._driver.terminate()
         try:
-            self._driver.wait(10)
+            self._driver.wait(60)
         except subprocess.TimeoutExpired:
             self._driver.kill()
             self._driver.wait()
         assert self._driver.stdout is not None
         self._driver.stdout.close()
 
-    def _ask(self, method: str, path: str, document: "dict[str, Any] | None" = None, seconds: float = 60) -> Any:
+    def _ask(self, method: str, path: str, document: "dict[str, Any] | None" = None, seconds: float = 300) -> Any:
         body = None if method != "POST" else json.dumps(document or {}).encode()
         request = urllib.request.Request(self._address + path, body, {"Content-Type": "application/json"}, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -106,13 +114,13 @@ class Browser:
 
     def open(self, url: str, css: str, pattern: str = "") -> None:
         """Go to an address, and wait for the element by which a person sees that the page is there. As a person would, load it again
-        where it does not come, twice at most: Chromium ends all requests when some container's interface comes up on this machine."""
-        for seconds in (30, 30, 60):
+        where it does not come, four times at most: Chromium ends all requests when some container's interface comes up on this machine."""
+        for seconds in (30, 30, 60, 60, 120):
             self._ask("POST", self._session + "/url", {"url": url})
             try:
                 self.until(css, pattern, seconds)
             except TimeoutError:
-                if seconds == 60:
+                if seconds == 120:
                     raise
             else:
                 return
@@ -126,7 +134,7 @@ class Browser:
         script = "return [...document.querySelectorAll(arguments[0])].filter(e => e.getClientRects().length).map(e => e.innerText)"
         return [str(text) for text in self.run(script, css)]
 
-    def until(self, css: str, pattern: str = "", seconds: float = 60) -> str:
+    def until(self, css: str, pattern: str = "", seconds: float = 180) -> str:
         """Wait until a visible element holds text that matches `pattern`, and give that text."""
         end = time.monotonic() + seconds
         while True:
@@ -151,7 +159,7 @@ class Browser:
                 return {ELEMENT: element[ELEMENT]}
         raise DriverError("no such element", f"{css} with {pattern!r}")
 
-    def click(self, css: str, pattern: str = "", times: int = 1, seconds: float = 30) -> None:
+    def click(self, css: str, pattern: str = "", times: int = 1, seconds: float = 180) -> None:
         """Move the mouse to the middle of an element and press its button, once it is there."""
         end = time.monotonic() + seconds
         while True:

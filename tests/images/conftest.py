@@ -24,6 +24,12 @@ ALARMS = re.compile(
     r"Traceback \(most recent call last\)|\[(WARN|FATAL)|lyftlearn-entrypoint: (warning|error)|I have no name", re.IGNORECASE
 )
 PROGRAMS = Path(__file__).parent / "programs"
+# No measure of anything: until then a container of a machine with much else to do has ended, has said it, or never will.
+PATIENCE = 300  # seconds
+# What a test takes for a quick end. A container that had to be killed takes longer, whatever the machine does.
+GRACE, SOON = 120, 60  # seconds
+# A program that outlives its test: what is done beside it may take any time.
+IDLE = ("sleep", "infinity")
 
 
 def tag(name: str) -> str:
@@ -89,11 +95,11 @@ class Container:
     def stdout(self) -> str:
         return str(self.handle.logs(stderr=False).decode(errors="replace"))
 
-    def wait(self, seconds: int = 60) -> int:
+    def wait(self, seconds: int = PATIENCE) -> int:
         """The exit code; the container must end within that time."""
         return int(self.handle.wait(timeout=seconds)["StatusCode"])
 
-    def stop(self, seconds: int = 20) -> "tuple[int, float]":
+    def stop(self, seconds: int = GRACE) -> "tuple[int, float]":
         """SIGTERM, and SIGKILL after that many seconds, as a platform stops a container: (exit code, seconds it took)."""
         began = time.monotonic()
         self.handle.stop(timeout=seconds)
@@ -110,18 +116,36 @@ class Container:
         assert code == 0, printed
         return printed
 
-    def until(self, text: str, seconds: float = 60) -> None:
+    def until(self, text: str, seconds: float = PATIENCE) -> None:
         """Wait until the log holds `text`."""
         end = time.monotonic() + seconds
-        while text not in self.log:
+        while True:
             self.handle.reload()
-            assert self.handle.status != "exited", f"it ended without {text!r}:\n{self.log}"
+            ended = self.handle.status == "exited"  # looked at first: its last words may come between two looks
+            if text in self.log:
+                return
+            assert not ended, f"it ended without {text!r}:\n{self.log}"
             assert time.monotonic() < end, f"no {text!r} after {seconds} s:\n{self.log}"
             time.sleep(0.1)
 
     def alarms(self) -> "list[str]":
         found = [line for line in self.log.splitlines() if ALARMS.search(line)]
         return [line for line in found if not any(re.search(pattern, line) for pattern in self.expected)]
+
+
+def remove_network(network: Any) -> None:
+    """The engine takes a moment to see that a network's last container is gone."""
+    import docker.errors
+
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            network.remove()
+            return
+        except docker.errors.APIError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
 
 
 # start(*command, **options of docker's SDK) -> Container
@@ -131,6 +155,7 @@ Start = Callable[..., Container]
 @pytest.fixture(scope="session")
 def client() -> "Iterator[Any]":
     made = connect()
+    made.api.timeout = 2 * PATIENCE  # of each call, and between two words of a build
     yield made
     made.close()
 

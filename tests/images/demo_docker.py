@@ -25,7 +25,9 @@ class Demo:
     def __init__(
         self, image: str, look: "Callable[[subprocess.Popen[str], str], None]" = lambda process, line: None, **environ: str
     ) -> None:
-        command = [sys.executable, "-I", "-m", "lyftlearn_local.demo", "--examples", str(EXAMPLES), "--docker", "--image", image]
+        # A shell has what it starts in the background ignore Ctrl-C, and these tests with all that they start.
+        command = ["env", "--default-signal=INT", sys.executable, "-I", "-m", "lyftlearn_local.demo"]
+        command += ["--examples", str(EXAMPLES), "--docker", "--image", image]
         self.lines: list[str] = []
         # A session of its own: Ctrl-C in a terminal goes to all of a process group.
         with subprocess.Popen(
@@ -37,7 +39,7 @@ class Demo:
             text=True,
             start_new_session=True,
         ) as process:
-            watchdog = threading.Timer(900, process.kill)
+            watchdog = threading.Timer(2400, process.kill)
             watchdog.start()
             assert process.stdout is not None
             for line in process.stdout:
@@ -83,9 +85,13 @@ def listening(pid: int) -> "set[str]":
         pids += children.get(one, [])
     inodes: dict[str, set[str]] = {"tcp": set(), "udp": set()}
     for one in pids:
-        for descriptor in Path(f"/proc/{one}/fd").glob("*"):
+        try:
+            descriptors = os.listdir(f"/proc/{one}/fd")
+        except OSError:  # it has ended
+            continue
+        for descriptor in descriptors:
             try:
-                inode = os.readlink(descriptor).removeprefix("socket:[").removesuffix("]")
+                inode = os.readlink(f"/proc/{one}/fd/{descriptor}").removeprefix("socket:[").removesuffix("]")
             except OSError:
                 continue
             inodes["tcp"].add(inode)

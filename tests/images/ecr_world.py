@@ -29,6 +29,7 @@ import lyftlearn_local.moto_process
 from lyftlearn_entrypoint.cli.image.registry import OCI_INDEX, digest_of
 from lyftlearn_local.children import Child
 
+_PATIENCE = 120  # seconds; of a machine that has much else to do
 ACCOUNT, REGION = "123456789012", "us-east-1"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 # What the fixtures give: the program as a user runs it, and small images.
@@ -122,7 +123,7 @@ class Front:
 
     def pass_on(self, request: Request) -> Reply:
         """The server's own answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=_PATIENCE)
         headers = {
             name: value for name, value in request.headers.items() if name not in ("transfer-encoding", "connection", "content-length")
         }
@@ -176,7 +177,8 @@ class World:
         token = base64.b64decode(self.ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]).decode()
         self.user, _, self.password = token.partition(":")
         self._registry: "subprocess.Popen[bytes] | None" = None
-        self.registry_port = free_port()
+        self._kept = reserved()  # also while the registry is away, and tests see that it is
+        self.registry_port = port_of(self._kept)
         self.start_registry()
         self.front = Front(self.registry_port)
         self.host = f"127.0.0.1:{self.front.port}"
@@ -199,7 +201,7 @@ class World:
             # The kernel ends it when this process ends, however it ends.
             command = ["setpriv", "--pdeathsig", "KILL", "docker-registry", "serve", str(self.directory / "registry.yml")]
             self._registry = subprocess.Popen(command, stdout=log, stderr=log)
-        end = time.monotonic() + 20
+        end = time.monotonic() + _PATIENCE
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.registry_port), 1).close()
@@ -220,7 +222,7 @@ class World:
             self.url(repository, f"manifests/{reference}"),
             headers={"Accept": ", ".join(f"application/vnd.{kind}+json" for kind in kinds)},
             auth=(self.user, self.password),
-            timeout=10,
+            timeout=_PATIENCE,
         )
 
     def kill_registry(self) -> None:
@@ -239,6 +241,7 @@ class World:
         for front in (self.front, self.api):
             front.close()
         self.kill_registry()
+        self._kept.close()
         self._moto.stop()
 
     # What ECR has and Debian's registry has not, as rules of the registry's front.
@@ -304,6 +307,16 @@ def times(count: int, method: str, pattern: str, reply: Reply) -> Rule:
     return rule
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def reserved() -> socket.socket:
+    """A socket that keeps a port of 127.0.0.1, at which nobody listens until somebody who reuses addresses does.
+
+    The kernel gives no other the port: neither who wants any, nor a connection that goes out. tcp(7), ip_local_port_range.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
+
+
+def port_of(bound: socket.socket) -> int:
+    return int(bound.getsockname()[1])

@@ -69,7 +69,7 @@ class Made:
 
 def blob(world: World, repository: str, digest: str) -> bytes:
     """A blob that the registry has."""
-    found = requests.get(world.url(repository, f"blobs/{digest}"), auth=(world.user, world.password), timeout=10)
+    found = requests.get(world.url(repository, f"blobs/{digest}"), auth=(world.user, world.password), timeout=120)
     assert found.status_code == 200
     return found.content
 
@@ -77,8 +77,8 @@ def blob(world: World, repository: str, digest: str) -> bytes:
 def put_blob(world: World, repository: str, content: bytes) -> "dict[str, Any]":
     """Give the registry a blob; its digest and size."""
     named, access = {"digest": digest_of(content)}, (world.user, world.password)
-    begun = requests.post(world.url(repository, "blobs/uploads/"), auth=access, timeout=10)
-    done = requests.put(begun.headers["Location"], params=named, data=content, auth=access, timeout=10)
+    begun = requests.post(world.url(repository, "blobs/uploads/"), auth=access, timeout=120)
+    done = requests.put(begun.headers["Location"], params=named, data=content, auth=access, timeout=120)
     assert done.status_code == 201, done.text
     return {**named, "size": len(content)}
 
@@ -86,7 +86,7 @@ def put_blob(world: World, repository: str, content: bytes) -> "dict[str, Any]":
 def put_manifest(world: World, repository: str, manifest: Manifest) -> None:
     """Give the registry a manifest."""
     url, headers = world.url(repository, f"manifests/{manifest.digest}"), {"Content-Type": manifest.media_type}
-    done = requests.put(url, data=manifest.content, headers=headers, auth=(world.user, world.password), timeout=10)
+    done = requests.put(url, data=manifest.content, headers=headers, auth=(world.user, world.password), timeout=120)
     assert done.status_code == 201, done.text
 
 

@@ -1,6 +1,7 @@
 """Where an image's StatsD clients count: a gateway on a network, a pod with a sidecar on it, and a SageMaker job without one."""
 
 import json
+import socket
 import time
 import uuid
 from collections import Counter
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import lyftlearn_local.gateway
 from lyftlearn_local.container import TRAINING, Passed
-from tests.images.conftest import Container, Start
+from tests.images.conftest import PATIENCE, Container, Start
 from tests.images.platform_files import Mounted, readable
 from tests.images.spark.jobs import RESTRICTED
 
@@ -27,6 +28,8 @@ def bound(path: Path, to: str) -> "dict[str, dict[str, str]]":
 
 
 CODE = bound(PROGRAMS, "/code")
+MARK = "test.mark."  # what our own words begin with
+SEND = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto({!r}, ('127.0.0.1', 8125))"
 
 
 class World:
@@ -44,16 +47,25 @@ class World:
         self._address = self._gateway.handle.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
 
     def seen(self) -> "list[str]":
-        """All lines of metrics that have come to the gateway so far, in the order in which they came, once nothing more comes."""
-        found, before = self._datagrams(), -1
-        while len(found) != before:
-            before = len(found)
-            time.sleep(0.3)
-            found = self._datagrams()
-        return [line for datagram in found[1:] for line in datagram.split("\n") if line]
+        """All lines of metrics that were sent to the gateway so far, in the order in which they came."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+            self._mark(lambda word: ours.sendto(word, (self._address, 9125)))
+        lines = [line for datagram in self._datagrams()[1:] for line in datagram.split("\n")]
+        return [line for line in lines if line and not line.startswith(MARK)]
+
+    def _mark(self, send: "Callable[[bytes], object]") -> None:
+        """Send a word of our own the way that metrics go, until it has come: what went before has come too, as every hop keeps the order.
+
+        A silence would prove nothing on a machine that has much else to do.
+        """
+        word, end = f"{MARK}{uuid.uuid4().hex}:1|c", time.monotonic() + PATIENCE
+        while not any(word in datagram for datagram in self._datagrams()):
+            assert time.monotonic() < end, f"a metric does not come to the gateway:\n{self._gateway.log}"
+            send(word.encode())
+            time.sleep(0.1)
 
     def _datagrams(self) -> "list[str]":
-        return [json.loads(line) for line in self._gateway.stdout.splitlines()]
+        return [json.loads(line) for line in self._gateway.stdout.splitlines(keepends=True) if line.endswith("\n")]
 
     def during(self, run: "Callable[[], object]") -> "list[str]":
         """The metrics that come while this runs, and right after."""
@@ -61,7 +73,7 @@ class World:
         run()
         return self.seen()[before:]
 
-    def pod(self, *command: str, seconds: int = 60, **more: Any) -> Container:
+    def pod(self, *command: str, seconds: int = PATIENCE, **more: Any) -> Container:
         """Run it in a pod with a sidecar, under the restricted profile, to its good end."""
         options = {"entrypoint": [*PYTHON, "/sidecar.py", self._address, "9125"], "network": self._network}
         sidecar = self._start(image=self._image, volumes=bound(SIDECAR, "/sidecar.py"), **options, user="65534:65534")
@@ -70,11 +82,12 @@ class World:
         where = {"network_mode": f"container:{sidecar.handle.id}", "environment": environment, "volumes": CODE, **RESTRICTED, **more}
         made = self._start(*command, image=self._image, **where)
         assert made.wait(seconds) == 0, made.log
-        self.seen()  # a pod ends when its program has ended, and what the sidecar has received is on its way
+        # A pod ends when its program has ended, and what the sidecar has received is on its way.
+        self._mark(lambda word: sidecar.exec(*PYTHON, "-c", SEND.format(word)))
         sidecar.handle.kill()
         return made
 
-    def job(self, *command: str, seconds: int = 60, **more: Any) -> Container:
+    def job(self, *command: str, seconds: int = PATIENCE, **more: Any) -> Container:
         """Run it as a training job, which is started as root and given to a user, to its good end."""
         given = {
             "LYFTLEARN_USER": "lyftlearn",

@@ -86,7 +86,7 @@ class Builds:
         # Nothing else of ours in the build's surroundings: neither does a team's CI have it.
         environ = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME") or key.startswith("DOCKER_")}
         done = subprocess.run(
-            [*command, str(context)], env={**environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False, timeout=600
+            [*command, str(context)], env={**environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False, timeout=1800
         )
         assert done.returncode == 0, done.stdout + done.stderr
         self._tags.append(name)

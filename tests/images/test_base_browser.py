@@ -1,7 +1,9 @@
 """Studio's JupyterLab as a person meets it, in a real Chromium: notebooks, a terminal, `%pip install`; secrets from a real Confidant."""
 
 import json
+import os
 import re
+import shutil
 import time
 import urllib.request
 import uuid
@@ -16,7 +18,7 @@ from lyftlearn_local.container import STUDIO, Passed
 from lyftlearn_local.platform import Platform
 from tests.images import browser
 from tests.images.browser import CONTROL, ENTER, SHIFT, Browser
-from tests.images.conftest import PROGRAMS, Container, Start
+from tests.images.conftest import PATIENCE, PROGRAMS, Container, Start, remove_network
 from tests.images.platform_files import Mounted, readable
 from tests.images.wheels import wheel
 
@@ -51,7 +53,7 @@ def network(client: Any) -> "Iterator[Any]":
         made.reload()
         yield made
     finally:
-        made.remove()
+        remove_network(made)
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +70,20 @@ def platform(network: Any) -> "Iterator[Platform]":
 
 
 class Lab:
-    """JupyterLab in a container as Studio starts it, published on a free port of 127.0.0.1, and a browser that has it open."""
+    """JupyterLab in a container as Studio starts it, published on a free port of 127.0.0.1, and a browser that has it open.
 
-    def __init__(self, container: Container, url: str, driven: Browser) -> None:
+    `url` is its address in the browser, `published` that on this machine.
+    """
+
+    def __init__(self, container: Container, url: str, published: str, driven: Browser) -> None:
         self.container = container
-        self.url = url
+        self.url, self.published = url, published
         self.browser = driven
         self._asked: list[str] = []
 
     def saved(self, name: str, holds: str) -> "dict[str, Any]":
         """The notebook as it lies on the volume, once it holds that text."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while holds not in (text := self.container.exec("cat", f"{HOME}/{name}")[1]):
             assert time.monotonic() < end, text
             time.sleep(0.2)
@@ -87,7 +92,7 @@ class Lab:
 
     def gone(self, process: str) -> None:
         """Wait until a process of the container has ended."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while self.container.exec("test", "-e", f"/proc/{process}")[0] == 0:
             assert time.monotonic() < end, f"process {process} goes on"
             time.sleep(0.2)
@@ -107,13 +112,13 @@ class Lab:
         assert self.browser.texts(".jp-Dialog, .Toastify__toast--error, .Toastify__toast--warning") == []
 
 
-def healthy(url: str, seconds: float = 60) -> "dict[str, Any]":
+def healthy(url: str, seconds: float = PATIENCE) -> "dict[str, Any]":
     """The answer to Studio's own question ("Custom image specifications"), asked until there is one."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + seconds
     while True:
         try:
-            with opener.open(url + "/api/status", timeout=5) as reply:
+            with opener.open(url + "/api/status", timeout=60) as reply:
                 status: dict[str, Any] = json.load(reply)
                 return status
         except OSError:
@@ -155,12 +160,18 @@ def studio(start: Start, network: Any, platform: Platform, tmp_path: Path, **cha
     container = start(**options)
     container.expect("token config is deprecated", "All authentication is disabled")
     container.handle.reload()
-    url = f"http://127.0.0.1:{container.handle.ports['8888/tcp'][0]['HostPort']}/jupyterlab/default"
-    assert healthy(url)["kernels"] == 0
+    published = url = f"http://127.0.0.1:{container.handle.ports['8888/tcp'][0]['HostPort']}/jupyterlab/default"
+    assert healthy(published)["kernels"] == 0
     work = tmp_path / "chromium"
     work.mkdir()
-    with Browser(work) as driven:
-        opened = Lab(container, url, driven)
+    where: dict[str, Any] = {}
+    if os.geteuid() == 0 and shutil.which("nsenter"):
+        # In the application's own network: on this machine's a browser ends all its requests whenever any container comes or goes.
+        where["within"] = ("nsenter", "--target", str(container.handle.attrs["State"]["Pid"]), "--net")
+        where["address"] = container.handle.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"]
+        url = "http://127.0.0.1:8888/jupyterlab/default"
+    with Browser(work, **where) as driven:
+        opened = Lab(container, url, published, driven)
         driven.open(url + "/lab", ".jp-LauncherCard", "Terminal")
         yield opened
         driven.screenshot(tmp_path / "page.png")
@@ -214,7 +225,7 @@ def test_a_notebook_of_the_volume(lab: Lab) -> None:
     cells = lab.saved("screening.ipynb", "image/png")["cells"]
     assert [cell["execution_count"] for cell in cells] == [1, 2, 3, 4]
     assert "".join(cells[1]["outputs"][0]["text"]).splitlines() == said
-    assert healthy(lab.url)["kernels"] == 1
+    assert healthy(lab.published)["kernels"] == 1
 
 
 def test_a_terminal(lab: Lab) -> None:
@@ -257,7 +268,7 @@ def test_a_second_notebook_fails_installs_and_starts_again(lab: Lab) -> None:
     page.click(".jp-Notebook .jp-Cell:last-child .cm-content")
     in_new_cell(page, "import os, teamlib; print(teamlib.answer, *[name for name in os.environ if name.startswith('CREDENTIALS_')])")
     assert page.until(OUTPUT, "from the team") == "from the team CREDENTIALS_REGISTRY_TOKEN\n"
-    assert healthy(lab.url)["kernels"] == 2
+    assert healthy(lab.published)["kernels"] == 2
     page.press(CONTROL, "s")
     page.click(".jp-Dialog button.jp-mod-accept", "Rename")  # it asks for a name first; the one there stays
     assert lab.saved("Untitled.ipynb", "from the team")["cells"][0]["outputs"][0]["ename"] == "ZeroDivisionError"
@@ -271,7 +282,7 @@ def test_a_start_that_went_on_without_secrets_says_so_in_the_page(
 ) -> None:
     """Studio hides the log; the page has the same line, until it is dismissed or a start has no trouble."""
     need(not browser.missing(), browser.missing())
-    with studio(start, network, platform, tmp_path, LYFTLEARN_CONFIDANT_URL="http://127.0.0.1:9", LYFTLEARN_DEADLINE="2") as lab:
+    with studio(start, network, platform, tmp_path, LYFTLEARN_CONFIDANT_URL="http://127.0.0.1:9", LYFTLEARN_DEADLINE="15") as lab:
         lab.container.expect("this start goes on without it")
         said = lab.browser.until("#lyftlearn-notice", "Confidant at http://127.0.0.1:9 was asked for service notebooks")
         assert "started without something that it should have" in said

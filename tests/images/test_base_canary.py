@@ -4,12 +4,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.images.alone import alone
 from tests.images.canary_fixture import is_the_same_everywhere, needs_root, programs, seen_in
 from tests.parity.canary.canary import Seen
 from tests.parity.canary.programs import Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["alone"]  # a fixture
 
 pytestmark = [pytest.mark.image("base"), pytest.mark.slow, needs_root]
 PROGRAMS = programs("base")

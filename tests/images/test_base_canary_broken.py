@@ -7,6 +7,7 @@ import pytest
 
 from lyftlearn_local.container import Container
 from lyftlearn_local.demo.opening import Opened
+from tests.images.alone import alone
 from tests.images.canary_fixture import needs_root
 from tests.images.conftest import tag
 from tests.parity.canary import canary
@@ -14,6 +15,8 @@ from tests.parity.canary.programs import DIRECTORY, Program, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["alone"]  # a fixture
 
 pytestmark = [pytest.mark.image("base"), pytest.mark.slow, needs_root]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lyftlearn_local.container import ENDPOINT, PROCESSING, TRAINING, TRANSFORM, Passed
-from tests.images.conftest import PROGRAMS, Start
+from tests.images.conftest import PROGRAMS, SOON, Start
 from tests.images.platform_files import Mounted, readable
 
 pytestmark = pytest.mark.image
@@ -79,7 +79,7 @@ def test_a_stopped_job_gets_sigterm_and_its_exit_code_is_kept(start: Start, tmp_
     container.until("ready")
     code, seconds = container.stop()
     assert code == 43
-    assert seconds < 10
+    assert seconds < SOON
     assert container.stdout == "ready\ncheckpoint\n"
 
 
@@ -124,5 +124,5 @@ def test_serve(start: Start, tmp_path: Path, context: str) -> None:
     assert json.loads(container.python(INVOKE)) == {"classes": [0, 2]}
     code, seconds = container.stop()
     assert code == 0
-    assert seconds < 10
+    assert seconds < SOON
     assert container.stdout == "serving\nstopped\n"

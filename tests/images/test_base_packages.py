@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.images.conftest import Start
+from tests.images.conftest import IDLE, Start
 from tests.images.team import EXAMPLE, PIP_CONF, Builds, repack
 from tests.images.wheels import wheel
 
@@ -47,7 +47,7 @@ def installed(builds: Builds, stocked: str, how: str, before: str = "") -> str:
 
 @pytest.mark.parametrize("how", ["pip install teamlib", "pip3 install teamlib", "umask 002 && python -m pip install teamlib"])
 def test_what_root_installs_a_notebooks_user_can_change(builds: Builds, stocked: str, start: Start, how: str) -> None:
-    container = start("sleep", "60", image=installed(builds, stocked, how), user="1000:100")
+    container = start(*IDLE, image=installed(builds, stocked, how), user="1000:100")
     assert container.exec(*NOT_THE_GROUPS) == (0, "")
     assert container.python(IMPORT) == "team 0 100\n"
     assert container.exec("teamtool") == (0, "tool\n")
@@ -61,7 +61,7 @@ def test_what_root_installs_a_notebooks_user_can_change(builds: Builds, stocked:
 
 def test_what_root_installs_without_the_groups_right_cannot_be_upgraded(builds: Builds, stocked: str, start: Start) -> None:
     """By other means than the program pip, with the usual umask; docs/extending.md says so. What the team installed is still there."""
-    container = start("sleep", "60", image=installed(builds, stocked, "python -m pip install teamlib"), user="1000:100")
+    container = start(*IDLE, image=installed(builds, stocked, "python -m pip install teamlib"), user="1000:100")
     left = container.exec(*NOT_THE_GROUPS)[1].splitlines()
     assert left
     assert all("teamlib" in path or "teamtool" in path for path in left)
@@ -73,7 +73,7 @@ def test_what_root_installs_without_the_groups_right_cannot_be_upgraded(builds: 
 
 def test_as_the_images_user(builds: Builds, stocked: str, start: Start) -> None:
     image = installed(builds, stocked, "pip install teamlib", before="USER 1000:100\n")
-    container = start("sleep", "60", image=image, user="1000680000:0")
+    container = start(*IDLE, image=image, user="1000680000:0")
     assert container.python(IMPORT) == "team 1000 100\n"
     assert container.exec("find", "/opt/venv", "!", "-group", "100") == (0, "")
     assert container.exec(*UPGRADE, user="1000:100") == (0, "")
@@ -83,7 +83,7 @@ def test_as_the_images_user(builds: Builds, stocked: str, start: Start) -> None:
 def test_what_the_platform_installed_can_be_replaced(builds: Builds, stocked: str, start: Start) -> None:
     """A package of the image's own: by root in a Dockerfile, then by a notebook's user."""
     image = installed(builds, stocked, "umask 002 && pip uninstall -qy statsd && pip install teamlib")
-    container = start("sleep", "60", image=image, user="1000:100")
+    container = start(*IDLE, image=image, user="1000:100")
     assert container.exec("python", "-c", "import statsd")[0] == 1
     assert container.exec("pip", "uninstall", "-qy", "lightgbm") == (0, "")
     assert container.exec("find", "/opt/venv", "-name", "~*") == (0, "")

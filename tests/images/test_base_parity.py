@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.images.alone import alone
 from tests.images.parity_matrix import matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+__all__ = ["alone"]  # a fixture
 
 pytestmark = [
     pytest.mark.image,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.images.conftest import PROGRAMS, Start
+from tests.images.conftest import IDLE, PROGRAMS, SOON, Start
 
 pytestmark = pytest.mark.image
 
@@ -32,7 +32,7 @@ def test_a_serving_pod(start: Start, tmp_path: Path) -> None:
     assert container.python(PING) == "200\n"
     code, seconds = container.stop()
     assert (code, container.stdout) == (0, "serving\nstopped\n")
-    assert seconds < 10
+    assert seconds < SOON
     assert container.log == container.stdout  # a pod's start says nothing
 
 
@@ -48,7 +48,7 @@ def test_any_user_has_a_home_and_a_name(start: Start) -> None:
 
 
 def test_a_shell_of_exec_sees_the_programs_variables(start: Start) -> None:
-    container = start("sh", "-c", "echo ready; exec sleep 60", **RESTRICTED)
+    container = start("sh", "-c", "echo ready; exec sleep infinity", **RESTRICTED)
     container.until("ready")
     seen = (
         "import os\nfor pair in sorted(f'{n}={v}' for n, v in os.environ.items()):"
@@ -80,7 +80,7 @@ def test_a_login_shell_keeps_a_path_that_was_set(start: Start) -> None:
 
 
 def test_the_operators_commands_work_in_a_pod(start: Start) -> None:
-    container = start("sleep", "60", **RESTRICTED)
+    container = start(*IDLE, **RESTRICTED)
     code, printed = container.exec("lyftlearn", "context", "--json")
     assert code == 0, printed
     assert '"context": "kubernetes"' in printed

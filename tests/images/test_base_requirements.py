@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lyftlearn_local.container import ENDPOINT, PROCESSING, STUDIO, TRAINING, TRANSFORM, Passed
-from tests.images.conftest import PROGRAMS, Container, Start
+from tests.images.conftest import IDLE, PROGRAMS, Container, Start
 from tests.images.platform_files import Mounted, readable
 from tests.images.team import Builds, repack
 from tests.images.wheels import wheel
@@ -71,10 +71,10 @@ RUN lyftlearn settings compile && ls {SITE}/hostile.pth
 PLATFORM = "user: lyftlearn\ntrain_command: python -m report train\nserve_command: python -m report serve\n"
 KERNEL = """
 from jupyter_client.manager import start_new_kernel
-manager, client = start_new_kernel(kernel_name="python3")
+manager, client = start_new_kernel(kernel_name="python3", startup_timeout=300)
 said = []
 client.execute_interactive(
-    "import report; report.main()", timeout=60, output_hook=lambda message: said.append(message["content"].get("text", "")))
+    "import report; report.main()", timeout=300, output_hook=lambda message: said.append(message["content"].get("text", "")))
 print("".join(said), end="")
 manager.shutdown_kernel(now=True)
 """
@@ -169,7 +169,7 @@ def test_studio(hostile: str, start: Start, tmp_path: Path) -> None:
     app = Mounted(readable(tmp_path), STUDIO, Passed({}, {}, []))
     container = start(image=hostile, **app.options(PROGRAMS, user="1000:100"))
     container.expect(*NOISE)
-    container.until("http://127.0.0.1:8888/jupyterlab/default/lab", seconds=90)
+    container.until("http://127.0.0.1:8888/jupyterlab/default/lab")
     said = container.python(KERNEL)
     judge(container, "studio", 1000, said)
     team = json.loads(container.exec("cat", "/opt/venv/share/jupyter/kernels/python3/kernel.json")[1])
@@ -193,7 +193,7 @@ def test_our_names_on_path_stay_ours(hostile: str, start: Start) -> None:
 
 def test_the_operators_commands(hostile: str, start: Start) -> None:
     """Those with YAML, with click, and with boto3: staging to a server that takes whatever it is given."""
-    container = start("sleep", "120", image=hostile)
+    container = start(*IDLE, image=hostile)
     for words in (["settings", "compile"], ["context", "--json"], ["plan", "--", "true"], ["settings", "docs"]):
         code, printed = container.exec("lyftlearn", *words)
         assert code == 0, printed
@@ -201,7 +201,7 @@ def test_the_operators_commands(hostile: str, start: Start) -> None:
     keys = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
     listens = "until (exec 3<>/dev/tcp/127.0.0.1/9000) 2>/dev/null; do sleep 0.1; done"
     stage = f"{listens}; echo A: one >/tmp/e.yaml; lyftlearn stage --to s3://bucket/prefix --environment /tmp/e.yaml --print json"
-    code, printed = container.exec("timeout", "60", "bash", "-c", stage, environment=keys)
+    code, printed = container.exec("timeout", "300", "bash", "-c", stage, environment=keys)
     assert code == 0, printed
     assert "s3://bucket/prefix" in printed
     code, traces = container.exec("find", "/tmp", "-name", "ran-*")
@@ -213,14 +213,14 @@ def test_a_fallback_of_the_entrypoints_own(hostile: str, start: Start) -> None:
     """A profile that assumes a role is read by botocore: the one beside the entrypoint, while it is still root."""
     config = "[profile team]\nrole_arn = arn:aws:iam::123456789012:role/team\nsource_profile = base\n[profile base]\n"
     config += "aws_access_key_id = a\naws_secret_access_key = b\n"
-    container = start("sleep", "60", image=hostile)
+    container = start(*IDLE, image=hostile)
     environment = {
         "LYFTLEARN_CONTEXT": "sagemaker-processing",
         "AWS_PROFILE": "team",
         "AWS_CONFIG_FILE": "/tmp/aws",
         "AWS_REGION": "us-east-1",
     }
-    environment |= {"LYFTLEARN_ENV_URI": "s3://bucket/key", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "LYFTLEARN_DEADLINE": "3"}
+    environment |= {"LYFTLEARN_ENV_URI": "s3://bucket/key", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "LYFTLEARN_DEADLINE": "30"}
     container.exec("sh", "-c", f"printf '{config}' >/tmp/aws")
     code, printed = container.exec("lyftlearn-entrypoint", "python", "-m", "report", environment=environment)
     assert (code, printed.count("\n")) == (69, 1), printed

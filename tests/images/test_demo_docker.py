@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lyftlearn_local.demo.jupyter import Jupyter
+from tests.images.alone import alone
 from tests.images.conftest import Container, Start, tag
 from tests.images.demo_docker import HOST, Demo, listening
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
+
+__all__ = ["alone"]  # a fixture
 
 pytestmark = [
     pytest.mark.image,
@@ -127,11 +130,11 @@ def test_a_cell_that_fails_is_told(start: Start) -> None:
     assert jupyter.healthy()
 
     cells = ["import sys; print('out', flush=True); print('err', file=sys.stderr)", "20 + 22"]
-    assert jupyter.run("good.ipynb", cells, 120) == ("out\n", "err\n")
+    assert jupyter.run("good.ipynb", cells, 300) == ("out\n", "err\n")
     saved = jupyter.call("GET", "/api/contents/good.ipynb")["content"]["cells"]
     assert [cell["execution_count"] for cell in saved] == [1, 2]
     assert saved[1]["outputs"][0]["data"]["text/plain"] == "42"
     with pytest.raises(ValueError, match=r"^ZeroDivisionError: division by zero$"):
-        jupyter.run("bad.ipynb", ["1 / 0"], 120)
+        jupyter.run("bad.ipynb", ["1 / 0"], 300)
     with pytest.raises(TimeoutError, match="no end of its cells within 2 s"):
         jupyter.run("slow.ipynb", ["import time; time.sleep(600)"], 2)

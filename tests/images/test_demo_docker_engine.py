@@ -19,8 +19,12 @@ import pytest
 from lyftlearn_local.containers import owner
 from lyftlearn_local.containers.engine import CannotRun, Engine
 from lyftlearn_local.link_local import LinkLocal
-from tests.images.conftest import tag
+from tests.images.alone import alone
+from tests.images.conftest import IDLE, tag
 from tests.images.demo_docker import HOST, ROOT, Demo, left, things
+from tests.images.spark.jobs import until
+
+__all__ = ["alone"]  # a fixture
 
 pytestmark = [
     pytest.mark.image,
@@ -54,13 +58,13 @@ def test_an_interrupted_demo_leaves_nothing(client: Any, number: signal.Signals,
 def test_the_next_demo_clears_away_what_a_killed_one_left(client: Any, tmp_path: Path) -> None:
     def kill(process: "subprocess.Popen[str]", line: str) -> None:
         if "s  training pod:" in line:
+            # Not while the engine makes it: then it would come some time after all else has been cleared away.
+            name = f"lyftlearn-demo-training-pod-{process.pid}"
+            until(lambda: name in [each for _, each in things(client)], "the pod is there")
             process.kill()
 
     assert Demo(tag("base"), kill, TMPDIR=str(tmp_path)).code == -signal.SIGKILL  # the logs of its servers stay behind
-    end = time.monotonic() + 60
-    while len(left(client)) < 3 and time.monotonic() < end:  # the engine goes on with what it was asked for last
-        time.sleep(0.1)
-    assert len(left(client)) >= 3  # a container, the network, and its directory in memory
+    until(lambda: len(left(client)) == 4, "two containers, the network, and its directory in memory are left")
     said: list[str] = []
     with Engine(said.append, tmp_path) as engine:
         assert engine.network.attrs["Labels"][owner.LABEL] == owner.me()
@@ -104,7 +108,7 @@ def test_the_network_is_the_demos_own_and_leads_nowhere(tmp_path: Path) -> None:
     with Engine(lambda line: None, tmp_path) as engine:
         assert engine.network.attrs["Internal"] is True
         assert engine.network.attrs["IPAM"]["Config"] == [{"Subnet": "169.254.170.0/24", "Gateway": HOST}]
-        probe = engine.start("probe", tag("base"), ["sleep", "60"], {})
+        probe = engine.start("probe", tag("base"), list(IDLE), {})
         assert probe.address.startswith("169.254.170.")
         assert owner.LABEL in probe.handle.labels
 
@@ -134,7 +138,7 @@ scripts/engine && scripts/engine && docker info --format 'images: {{.Images}}'
 def test_an_engine_is_started_where_none_answers(tmp_path: Path) -> None:
     words = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "sh", "-euc", ALONE]
     environ = {name: value for name, value in os.environ.items() if name not in ("DOCKER", "DOCKER_HOST")} | {"TMPDIR": str(tmp_path)}
-    done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     first, second, images = done.stdout.splitlines()
     assert first == second
@@ -155,6 +159,6 @@ def test_an_engine_is_started_where_none_answers(tmp_path: Path) -> None:
 )
 def test_an_engine_that_was_named_is_not_replaced(environ: "dict[str, str]", said: str) -> None:
     done = subprocess.run(
-        ["scripts/engine"], cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60, check=False
+        ["scripts/engine"], cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, timeout=300, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lyftlearn_local.container import STUDIO, Passed
-from tests.images.conftest import Start
+from tests.images.conftest import Start, remove_network
 from tests.images.platform_files import Mounted, readable
 from tests.images.spark.jobs import PATIENCE, PROGRAMS, facts, line_of, only
 
@@ -24,7 +24,7 @@ SERVER = ["/opt/spark/sbin/start-connect-server.sh", "--wait", "--conf", "spark.
 def network(client: Any) -> "Iterator[str]":
     made = client.networks.create("lyftlearn-" + uuid.uuid4().hex[:8], driver="bridge", internal=True)
     yield str(made.name)
-    made.remove()
+    remove_network(made)
 
 
 def test_a_program_that_says_nothing_of_it(network: str, start: Start, client: Any, distributed: str, tmp_path: Path) -> None:

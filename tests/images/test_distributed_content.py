@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.images.conftest import Start
+from tests.images.conftest import PATIENCE, Start
 from tests.images.platform_files import readable
 from tests.images.spark.jobs import ANY_UID, RESTRICTED
 from tests.images.wheels import wheel
@@ -27,7 +27,7 @@ USERS = pytest.mark.parametrize("user", ["0:0", "1000:100", ANY_UID])
 def printed(start: Start, distributed: str) -> "Callable[..., str]":
     """What a command prints in the image; it must succeed."""
 
-    def run(*command: str, seconds: int = 120, **options: Any) -> str:
+    def run(*command: str, seconds: int = PATIENCE, **options: Any) -> str:
         container = start(*command, image=distributed, **options)
         assert container.wait(seconds) == 0, container.log
         return container.stdout
@@ -62,7 +62,7 @@ def test_sparks_programs_are_on_path(start: Start, distributed: str) -> None:
     script = "for name in spark-submit pyspark spark-shell spark-sql; do $name --version 2>&1 || exit 1; done; "
     script += "spark-class org.apache.spark.deploy.worker.Worker --help 2>&1"
     container = start("sh", "-c", script, image=distributed, **RESTRICTED)
-    assert container.wait(240) == 0, container.log
+    assert container.wait() == 0, container.log
     assert len(re.findall(r"version (3\.5|4)\.\d+", container.log)) == 4
     assert "Usage: Worker" in container.log
 
@@ -216,7 +216,7 @@ print(*names)
 @pytest.mark.slow
 @USERS
 def test_every_package_can_be_imported(printed: "Callable[..., str]", user: str) -> None:
-    *failed, names = printed("python", "-c", IMPORT, seconds=300, **{**RESTRICTED, "user": user}).splitlines()
+    *failed, names = printed("python", "-c", IMPORT, **{**RESTRICTED, "user": user}).splitlines()
     assert failed == []
     assert set(names.split()) >= WANTED
 

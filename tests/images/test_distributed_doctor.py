@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.image("distributed")
 
 notebook, secured = kubernetes.notebook, kubernetes.secured  # a notebook's container, and a cluster over HTTPS
-DOCTOR = "lyftlearn doctor --json --deadline 15"
+DOCTOR = "lyftlearn doctor --json --deadline 120"
 
 
 def spark(container: "Container") -> "dict[str, Any]":
     """What the doctor says of Spark."""
-    container.wait(60)
+    container.wait()
     found: list[dict[str, Any]] = json.loads(container.stdout)["findings"]
     (row,) = [row for row in found if row["check"] == "spark"]
     return row

@@ -10,7 +10,7 @@ import pytest
 from tests.images.conftest import Container, Start
 from tests.images.platform_files import readable
 from tests.images.spark.cluster import Cluster
-from tests.images.spark.jobs import PATIENCE, RESTRICTED, facts, mounted, right
+from tests.images.spark.jobs import ALL_COME, PATIENCE, PATIENT, RESTRICTED, facts, mounted, right
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,8 @@ class Driver:
             "spark.executor.instances": "2",
             "spark.executor.cores": "1",
             "spark.executor.memory": "512m",
+            **PATIENT,
+            **ALL_COME,
         }
         options = mounted(self.directory, {**common, **{name.replace("_", "."): value for name, value in properties.items()}})
         (self.directory / "conf/pod.yaml").write_text(TEMPLATE)
@@ -107,7 +109,10 @@ def test_a_job(driver: Driver, cluster: Cluster, distributed: str) -> None:
     assert [request.body["spec"]["containers"][0]["args"] for request in created] == [["executor"]] * 2
     assert {request.body["spec"]["containers"][0]["image"] for request in created} == {distributed}
     assert cluster.api.asked("watch", "pods")[0].upgrade
-    assert {request.code for request in cluster.api.requests} <= {101, 200, 201}
+    # Of a pod that is gone the driver may be told a moment later; 0: it was gone itself before the answer.
+    late = {request.code for request in cluster.api.requests if request.verb in ("get", "patch", "delete")}
+    assert late <= {0, 200, 404}
+    assert {request.code for request in cluster.api.requests if request.verb not in ("get", "patch", "delete")} <= {0, 101, 200, 201}
     # Nothing is left, and each executor ended well or by the deletion of its pod.
     until(lambda: cluster.pods() == [], "pods go")
     assert cluster.store.find("configmaps") == []
@@ -122,11 +127,9 @@ def test_a_pod_that_is_stopped(driver: Driver, cluster: Cluster) -> None:
     container.until("ready", PATIENCE)
     until(lambda: len(running(cluster)) == 2, "two executors run")
     gone = running(cluster)[0]
-    began = time.monotonic()
-    cluster.store.delete("pods", "ml", gone)
-    until(lambda: cluster.store.get("pods", "ml", gone) is None, "the pod goes", 60)
-    assert time.monotonic() - began < 25  # of the 30 that a pod has
-    assert ended(cluster, gone)["exitCode"] == 143
+    cluster.store.delete("pods", "ml", gone, grace=PATIENCE // 2)
+    until(lambda: cluster.store.get("pods", "ml", gone) is None, "the pod goes")
+    assert ended(cluster, gone)["exitCode"] == 143  # 137, had it been killed when the grace period was over
     assert "RECEIVED SIGNAL TERM" in cluster.kubelet.log(gone)
     until(lambda: len(running(cluster)) == 2, "another takes its place")
     driver.stop()
@@ -148,8 +151,8 @@ def test_a_pod_that_is_decommissioned(driver: Driver, cluster: Cluster) -> None:
     gone = running(cluster)[0]
     hook = cluster.store.get("pods", "ml", gone)["spec"]["containers"][0]["lifecycle"]["preStop"]  # type: ignore[index]
     assert hook == {"exec": {"command": ["/opt/decom.sh"]}}
-    cluster.store.delete("pods", "ml", gone, grace=120)
-    until(lambda: cluster.store.get("pods", "ml", gone) is None, "the pod goes", 150)
+    cluster.store.delete("pods", "ml", gone, grace=PATIENCE // 2)
+    until(lambda: cluster.store.get("pods", "ml", gone) is None, "the pod goes")
     log = cluster.kubelet.log(gone)
     assert "decommission: asking executor process" in log
     assert "Executor self-exiting due to : Finished decommissioning" in log
@@ -175,6 +178,6 @@ def test_an_executor_that_cannot_reach_its_driver_ends(start: Start, distributed
         "LYFTLEARN_CONFIDANT_URL": "https://127.0.0.1:9",  # nobody looks
     }
     container = start("executor", image=distributed, environment=environ, **RESTRICTED)
-    assert container.wait(120) == 1
+    assert container.wait() == 1
     assert "Failed to connect to /127.0.0.1:9" in container.log
     assert json.dumps(environ["LYFTLEARN_CONFIDANT_URL"]) not in container.log

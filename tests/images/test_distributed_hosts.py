@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lyftlearn_local.container import TRAINING, Passed
-from tests.images.conftest import Container, Start
+from tests.images.conftest import Container, Start, remove_network
 from tests.images.platform_files import Mounted, readable
-from tests.images.spark.jobs import PATIENCE, PROGRAMS, SUITE_PATIENCE, mounted, suite_right
+from tests.images.spark.jobs import ALL_COME, PATIENCE, PROGRAMS, SUITE_PATIENCE, mounted, submitted, suite_right
 from tests.images.spark.storage import BUCKET, REGION, Storage
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Job:
         self.hosts: dict[str, Container] = {}
 
     def start(self, host: str, command: str, **settings: str) -> Container:
-        given = {"LYFTLEARN_TRAIN_COMMAND": command, "LYFTLEARN_USER": "lyftlearn", "LYFTLEARN_SPARK_PATIENCE": "600", **settings}
+        given = {"LYFTLEARN_TRAIN_COMMAND": command, "LYFTLEARN_USER": "lyftlearn", "LYFTLEARN_SPARK_PATIENCE": "600"}
+        given |= {**submitted(ALL_COME), **settings}
         job = Mounted(readable(self._directory / host), TRAINING, Passed(given, {}, ["train"]))
         config = {"current_host": host, "hosts": HOSTS, "network_interface_name": "eth0"}
         (job.ml / "input/config/resourceconfig.json").write_text(json.dumps(config))
@@ -58,7 +59,7 @@ class Job:
 def network(client: Any) -> "Iterator[str]":
     made = client.networks.create("lyftlearn-" + uuid.uuid4().hex[:8], driver="bridge")
     yield str(made.name)
-    made.remove()
+    remove_network(made)
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_the_program_gets_the_whole_cluster(job: Job) -> None:
     primary.exec("touch", "/tmp/go")
     assert primary.wait(PATIENCE) == 3, primary.log
     assert printed(primary)[-1]["sum"] == 4950
-    assert job.hosts["algo-10"].wait(30) == 0
+    assert job.hosts["algo-10"].wait() == 0
     assert "algo-1 runs the program; this host, algo-10, works for it" in job.hosts["algo-10"].log
 
 
@@ -104,7 +105,7 @@ def test_every_kind_of_job(job: Job, client: Any, network: str, tmp_path: Path) 
         print(found)
         suite_right(found)
         assert found["master"].startswith("spark://")
-        assert [job.hosts[host].wait(30) for host in HOSTS[1:]] == [0, 0]
+        assert [job.hosts[host].wait() for host in HOSTS[1:]] == [0, 0]
         assert storage.callers() - {storage.keys[0]} == set(keys.values())
     finally:
         storage.close()
@@ -146,10 +147,10 @@ def test_a_primary_whose_container_is_killed(job: Job) -> None:
     primary = job.all("python /code/whole.py 0")
     primary.until('"hosts"', PATIENCE)
     primary.handle.kill()
-    assert [job.hosts[host].wait(30) for host in HOSTS[1:]] == [0, 0]
+    assert [job.hosts[host].wait() for host in HOSTS[1:]] == [0, 0]
 
 
 def test_a_primary_that_never_came(job: Job) -> None:
     container = job.start("algo-10", "true", LYFTLEARN_SPARK_WAIT="3").expect("never came")
-    assert container.wait(60) == 69
+    assert container.wait() == 69
     assert "the primary, algo-1, never came" in container.log

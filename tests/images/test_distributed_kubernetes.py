@@ -17,7 +17,7 @@ import pytest
 from lyftlearn_local.container import STUDIO, Passed
 from tests.images.conftest import Container, Start
 from tests.images.platform_files import Mounted, readable
-from tests.images.spark.jobs import PATIENCE, PROGRAMS, facts, right, until
+from tests.images.spark.jobs import PATIENCE, PATIENT, PROGRAMS, facts, right, submitted, until
 from tests.images.spark.secured import Secured, Tokens
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def test_a_pod(secured: Secured, distributed: str) -> None:
         "LYFTLEARN_SPARK_IMAGE": distributed,
         "LYFTLEARN_SPARK_SERVICE_ACCOUNT": "executors",
         "LYFTLEARN_SPARK_PATIENCE": "600",
+        **submitted(PATIENT),
     }
     pod = {
         "metadata": {"name": "driver-0"},
@@ -80,8 +81,9 @@ def test_a_pod(secured: Secured, distributed: str) -> None:
     found = json.loads(next(line for line in log.splitlines() if line.startswith('{"spark"')))
     right(found)
     assert found["master"].startswith("k8s://https://")
-    assert found["executors"] == 2
+    assert found["executors"] > 0  # so many had come by the end of the job
     asked = [request.body for request in cluster.api.asked("create", "pods")]
+    assert len(asked) >= 2
     for body in asked:
         assert [owner["uid"] for owner in body["metadata"]["ownerReferences"]] == [created["metadata"]["uid"]]
         assert body["spec"]["serviceAccountName"] == "executors"
@@ -107,6 +109,7 @@ class Notebook:
             "LYFTLEARN_SPARK_NAMESPACE": "ml",
             "LYFTLEARN_SPARK_EXECUTORS": "2",
             "LYFTLEARN_SPARK_PATIENCE": "600",  # of a machine that has much else to do
+            **submitted(PATIENT),
         }
         app = Mounted(readable(self.directory / "app"), STUDIO, Passed({**KEYS, **given, **settings}, {}, []))
         self.address, where = cluster.place(self._client)
@@ -156,20 +159,20 @@ def test_a_token_that_is_refused_is_minted_again(notebook: Notebook, secured: Se
     )
     container = notebook.run("python", "-c", program)
     container.until("session", PATIENCE)
-    secured.tokens.revoked |= set(secured.tokens.minted)
-    before = len(secured.tokens.minted)
+    before = list(secured.tokens.minted)
+    secured.tokens.revoked |= set(before)
     container.exec("touch", "/tmp/go")
     assert container.wait(PATIENCE) == 0, container.log
     assert "sum 45" in container.stdout
     assert "keys ['', '']" in container.stdout  # which Spark would send to executors: by itself it fills them with the notebook's
-    assert len(secured.tokens.minted) > before
+    assert len(secured.tokens.minted) > len(before)
 
 
 def test_a_notebook_without_a_way_in(notebook: Notebook, secured: Secured) -> None:
     """Spark Connect by one setting: the program gets SPARK_REMOTE, and the log says what that cannot do."""
     settings = {"LYFTLEARN_SPARK_CONNECT": "sc://connect.internal:15002", "LYFTLEARN_LOG_LEVEL": "info"}
     container = notebook.run("python", "-c", "import os; print(os.environ['SPARK_REMOTE'])", **settings)
-    assert container.wait(60) == 0, container.log
+    assert container.wait() == 0, container.log
     assert "sc://connect.internal:15002" in container.stdout
     assert re.search(r"there is no sparkContext", container.log)
 
@@ -195,11 +198,11 @@ def closed(container: Container, *rule: str) -> None:
 def test_doctor(notebook: Notebook, secured: Secured, need: "Need", rule: "tuple[str, ...]", what: str) -> None:
     """Without a session, that listens on the ports itself: test_distributed_network.py has one, and closes each way in turn."""
     need(os.geteuid() == 0 and shutil.which("nsenter") and shutil.which("iptables"), "nsenter and iptables, as root")
-    container = notebook.run("sh", "-c", WAIT + "lyftlearn doctor spark").expect("has no digest")
+    container = notebook.run("sh", "-c", WAIT + "lyftlearn doctor spark --wait 60").expect("has no digest")
     if rule:
         closed(container, *rule)
     container.exec("touch", "/tmp/go")
-    assert container.wait(60) == (69 if rule else 0), container.log
+    assert container.wait() == (69 if rule else 0), container.log
     ways = [line for line in container.stdout.splitlines() if line.startswith(("open", "CLOSED"))]
     assert len(ways) == 4
     shut = [line for line in ways if line.startswith("CLOSED")]
@@ -214,5 +217,5 @@ def test_doctor_without_a_cluster(notebook: Notebook, secured: Secured) -> None:
     """The API refuses: said at once, with what it said."""
     secured.cluster.api.denied.add(("create", "pods"))
     container = notebook.run("lyftlearn", "doctor", "spark").expect("has no digest")
-    assert container.wait(60) == 77, container.log
+    assert container.wait() == 77, container.log
     assert "cannot create resource" in container.log

@@ -46,7 +46,7 @@ def notebook(world: World) -> Kernel:
 @pytest.fixture
 def idle(world: World, notebook: Kernel) -> Kernel:
     """The same, with no executor."""
-    until(lambda: not world.cluster.pods(EXECUTORS), "idle executors go", 120)
+    until(lambda: not world.cluster.pods(EXECUTORS), "idle executors go")
     return notebook
 
 
@@ -66,11 +66,12 @@ def test_jobs(world: World, notebook: Kernel) -> None:
 
 
 WIDE = "print(sum(context.parallelize(range(12), 12).map(lambda n: (time.sleep(2), n)[1]).collect()), flush=True)\n"
-# A task that one executor is busy with for a while, and then work for three.
+# A task that one executor is busy with for a while; then, when GO is there, work for three.
+GO = "/tmp/go-on"
 LONG = (
-    "import time\nfrom concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(1)\n"
+    "import os, time\nfrom concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(1)\n"
     "long = pool.submit(lambda: context.parallelize([7], 1).map(lambda n: (time.sleep(20), n)[1]).sum())\n"
-    "time.sleep(15)\n" + WIDE + "print('long', long.result())\n"
+    f"while not os.path.exists('{GO}'): time.sleep(0.1)\nos.unlink('{GO}')\n" + WIDE + "print('long', long.result())\n"
 )
 
 
@@ -81,7 +82,7 @@ def test_from_zero_to_three_and_back(world: World, idle: Kernel) -> None:
     print(f"three executors after {time.monotonic() - began:.1f} s")
     assert job.result(PATIENCE).strip() == "66"
     print(f"a job from zero: {time.monotonic() - began:.1f} s")
-    print(f"back to zero {until(lambda: not world.cluster.pods(EXECUTORS), 'executors go', 60):.1f} s later")
+    print(f"back to zero {until(lambda: not world.cluster.pods(EXECUTORS), 'executors go'):.1f} s later")
     assert idle.run("print(context.parallelize([4], 1).sum())").strip() == "4"
 
 
@@ -102,6 +103,7 @@ def test_a_token_that_ends_in_the_middle_of_a_job(world: World, idle: Kernel) ->
     until(lambda: len(world.running()) == 1, "the first executor runs", PATIENCE)
     tokens.revoked |= set(tokens.minted)
     asked, minted = len(api.requests), len(tokens.minted)
+    world.lab.exec("touch", GO)
     until(lambda: len(world.running()) == 3, "three executors run", PATIENCE)
     assert job.result(PATIENCE).split() == ["66", "long", "7"]
     assert {request.code for request in api.requests[asked:]} >= {401, 201}
@@ -115,9 +117,10 @@ def test_an_api_server_that_restarts(world: World, idle: Kernel) -> None:
     world.cluster.api.stop()
     time.sleep(5)
     world.cluster.api.start()
+    world.lab.exec("touch", GO)
     until(lambda: len(world.running()) == 3, "three executors run", PATIENCE)
     assert job.result(PATIENCE).split() == ["66", "long", "7"]
-    until(lambda: not world.cluster.pods(EXECUTORS), "idle executors go", 60)
+    until(lambda: not world.cluster.pods(EXECUTORS), "idle executors go")
 
 
 def test_two_notebooks_and_a_kernel_that_is_killed(world: World, notebook: Kernel) -> None:
@@ -150,30 +153,33 @@ def test_two_notebooks_and_a_kernel_that_is_killed(world: World, notebook: Kerne
     until(lambda: world.lab.exec("test", "-e", begun)[0] == 0, "the second notebook has much to do", PATIENCE)
     until(lambda: world.running(two["id"]), "the second notebook has an executor", PATIENCE)
     assert world.lab.exec("kill", "-9", "--", "-" + second.process)[0] == 0
-    print(f"a killed kernel's remains go in {until(lambda: not world.of(two['id']), 'pods and ConfigMaps go', 60):.1f} s")
+    print(f"a killed kernel's remains go in {until(lambda: not world.of(two['id']), 'pods and ConfigMaps go'):.1f} s")
     assert notebook.run("print(context.parallelize([4], 1).sum())").strip() == "4"
     task.cancel()
 
 
 def test_what_a_killed_jvm_leaves_is_reaped(world: World, notebook: Kernel) -> None:
     third = world.lab.kernel()
-    session = third.run(SESSION + "print(context.parallelize([4], 1).sum(), context.applicationId)").split()[-1]
-    until(lambda: world.running(session) or world.of(session), "it has an executor", PATIENCE)
+    session = third.run(SESSION + "print(context.applicationId)").split()[-1]
+    # Its executor is busy until its driver is killed, and does not go by itself before.
+    task = third.begin("context.parallelize([1], 1).map(lambda n: __import__('time').sleep(600)).collect()")
+    until(lambda: world.running(session), "it has an executor", PATIENCE)
     world.lab.exec("kill", "-9", third.jvm)
-    until(lambda: not world.running(session), "executors end by themselves", 60)
+    until(lambda: not world.running(session), "executors end by themselves")
     assert world.of(session)
     time.sleep(1)
     command = "import subprocess\nprint(subprocess.run('lyftlearn spark reap --older-than 0', shell=True, capture_output=True, text=True))"
     said = notebook.run(command)
     assert "removed pod " in said
     assert "removed configmap spark-exec-" in said
-    until(lambda: not world.of(session), "pods and ConfigMaps are gone", 60)
+    until(lambda: not world.of(session), "pods and ConfigMaps are gone")
+    task.cancel()
     assert notebook.run("print(context.parallelize([4], 1).sum())").strip() == "4"
 
 
 DOCTOR = (
     "import subprocess, time, json\nbegan = time.monotonic()\n"
-    "done = subprocess.run(['lyftlearn', 'doctor', 'spark'], capture_output=True, text=True)\n"
+    "done = subprocess.run(['lyftlearn', 'doctor', 'spark', '--wait', '60'], capture_output=True, text=True)\n"
     "print(json.dumps([done.returncode, done.stdout + done.stderr, time.monotonic() - began]))"
 )
 CLOSED = {
@@ -200,7 +206,7 @@ def test_doctor(world: World, notebook: Kernel, what: str) -> None:
     with firewall.opened(*EXECUTOR), firewall.closed(*(match or (*IN, "1"))):
         code, said, seconds = json.loads(notebook.run(DOCTOR).splitlines()[-1])
     print(f"doctor, {what} closed: {seconds:.1f} s\n{said}")
-    assert seconds < 20
+    assert seconds < 100  # Spark itself would hang for minutes
     shut = [line for line in said.splitlines() if line.startswith("CLOSED")]
     assert (code, len(shut)) == ((69, 1) if match else (0, 0)), said
     assert all(way in line for line in shut), said
@@ -250,6 +256,6 @@ def test_a_pod_in_the_cluster(world: World) -> None:
     owned = [pod for pod in store.find("pods", "ml") if [owner["uid"] for owner in pod["metadata"].get("ownerReferences", [])] == [uid]]
     assert len(owned) == 2
     for pod in owned:
-        kubelet.ended(pod["metadata"]["name"], 60)
+        kubelet.ended(pod["metadata"]["name"], PATIENCE)
     for pod in owned:  # as Kubernetes' garbage collector
         store.delete("pods", "ml", pod["metadata"]["name"], 0)

@@ -24,7 +24,7 @@ def test_a_config_map_without_a_pod(notebook: Notebook, secured: Secured) -> Non
     until(lambda: len(found("configmaps")) == 1, "the session's ConfigMap is there", PATIENCE)
     assert secured.cluster.pods() == []
     container.exec("touch", "/tmp/go")
-    container.until("second", 60)
+    container.until("second", PATIENCE)
     before, _, after = container.stdout.partition("first")
     assert "removed" not in before
     assert "removed configmap spark-exec-" in after

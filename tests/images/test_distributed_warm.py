@@ -64,14 +64,14 @@ def test_the_second_job_downloads_no_package(
     url, asked = repository
     program = (PROGRAMS / "packages.py").read_text()
     first, job = instance.job(program, given, words=(url, "wait"), image=distributed, network_mode="host")
-    first.until("said by the package", 300)
+    first.until("said by the package")
     end_of(first, instance.pool)
     (job.ml / "output/saved").write_bytes(b"")
-    assert first.wait(120) == 0, first.log
+    assert first.wait() == 0, first.log
     assert "GET /com/example/words/1.0/words-1.0.jar" in asked
     asked.clear()
     second, _ = instance.job(program, given, words=(url,), image=distributed, network_mode="host")
-    assert second.wait(300) == 0, second.log
+    assert second.wait() == 0, second.log
     assert "said by the package" in second.stdout
     assert "from the warm pool" in second.log
     assert asked == []

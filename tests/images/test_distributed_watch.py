@@ -1,9 +1,8 @@
-"""A session that cannot get executors fails with the reason, within 150 seconds, wherever its executors should be."""
+"""A session that cannot get executors fails with the reason, wherever its executors should be, long before its patience ends."""
 
 import os
 import shlex
 import shutil
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,13 +33,16 @@ else:
     raise SystemExit('it had an executor')
 spark.stop()
 """
+GO = "while not pathlib.Path('/tmp/go').exists(): time.sleep(0.1)\n"
 MEANT = ("WARN|ERROR|Exception|Caused by|has no digest|the job is cancelled",)
-LIMIT = 150
+# A minute where nothing else is to be done: the watcher asks after 45 s, and again after 15 where a probe had too little of the
+# processors. The patience is 600.
+LIMIT = 400
 
 
 def reason(container: "Container") -> str:
     """What the exception says. The program itself goes on, and ends well."""
-    assert container.wait(PATIENCE) == 0, container.log
+    assert container.wait(2 * PATIENCE) == 0, container.log
     line = next(line for line in container.stdout.splitlines() if line.startswith("after "))
     assert int(line.split()[1]) < LIMIT, container.log
     assert "lyftlearn-entrypoint: error: spark: the job is cancelled because " in container.log
@@ -58,7 +60,7 @@ def test_a_port_of_the_drivers_is_closed(notebook: Notebook, secured: Secured, n
     said = reason(container)
     assert f"cannot reach the driver{'' if port == '38000' else chr(39) + 's blocks'} at {notebook.address}:{port}: timed out" in said
     assert "This driver's security group: inbound TCP 38000-38017 from the pods'" in said
-    until(lambda: secured.cluster.pods() == [], "pods go", 60)
+    until(lambda: secured.cluster.pods() == [], "pods go")
 
 
 def test_an_image_that_cannot_be_had(notebook: Notebook) -> None:
@@ -70,7 +72,7 @@ def test_an_image_that_cannot_be_had(notebook: Notebook) -> None:
 @pytest.mark.parametrize("denied", ["create", "token"])
 def test_the_api_refuses(notebook: Notebook, secured: Secured, denied: str) -> None:
     """By the account's rights, or by its token, once the session is up."""
-    program = PROGRAM.replace("began =", "print('session', flush=True); time.sleep(5); began =")
+    program = "import pathlib" + PROGRAM.replace("began =", "print('session', flush=True)\n" + GO + "began =")
     container = notebook.run("python", "-c", program).expect(*MEANT)
     container.until("session", PATIENCE)
     if denied == "create":
@@ -78,6 +80,7 @@ def test_the_api_refuses(notebook: Notebook, secured: Secured, denied: str) -> N
     else:
         secured.tokens.minted.clear()
         secured.tokens.revoked = Everything()
+    container.exec("touch", "/tmp/go")
     said = reason(container)
     assert ("cannot create resource" if denied == "create" else "answers 401: Unauthorized") in said
 
@@ -90,18 +93,16 @@ class Everything(set[str]):
 def test_nodes_that_do_not_come(notebook: Notebook, secured: Secured) -> None:
     """A cluster that has to make nodes first takes longer than a job is willing to wait: the setting says how long that is."""
     secured.cluster.kubelet.schedulable = False
-    began = time.monotonic()
     said = reason(notebook.run("python", "-c", PROGRAM, LYFTLEARN_SPARK_PATIENCE="20").expect(*MEANT))
     assert "are Pending" in said
     assert "LYFTLEARN_SPARK_PATIENCE" in said
-    assert time.monotonic() - began < LIMIT
 
 
 def test_nodes_that_come_late(notebook: Notebook, secured: Secured) -> None:
     """A Pending pod is no reason while there is patience: it is asked about, and the job waits on."""
     secured.cluster.kubelet.delay = 70
     container = notebook.run("python", "-c", PROGRAM).expect(*MEANT)
-    assert container.wait(PATIENCE) == 1, container.log
+    assert container.wait(2 * PATIENCE) == 1, container.log
     assert "it had an executor" in container.log
 
 
@@ -119,10 +120,11 @@ def test_an_api_that_cannot_be_reached(notebook: Notebook, secured: Secured, nee
     need(os.geteuid() == 0 and shutil.which("nsenter") and shutil.which("iptables"), "nsenter and iptables, as root")
     lines = PROGRAM.replace("spark = SparkSession.builder.getOrCreate()\n", "").replace("spark.stop()\n", "")
     program = lines.replace("    spark.range", "    SparkSession.builder.getOrCreate().range")
-    container = notebook.run("sh", "-c", WAIT + 'python -c "$0"', program).expect(*MEANT, "Traceback")
+    by_itself = {"PYSPARK_SUBMIT_ARGS": "pyspark-shell"}  # with Spark's own limits: nothing has to come in time
+    container = notebook.run("sh", "-c", WAIT + 'python -c "$0"', program, **by_itself).expect(*MEANT, "Traceback")
     closed(container, "-A", "OUTPUT", "-p", "tcp", "--dport", secured.cluster.api.url.rpartition(":")[2])
     container.exec("touch", "/tmp/go")
-    assert container.wait(PATIENCE) == 0, container.log
+    assert container.wait(2 * PATIENCE) == 0, container.log
     line = next(line for line in container.stdout.splitlines() if line.startswith("after "))
     print(line)
     assert int(line.split()[1]) < LIMIT, container.log

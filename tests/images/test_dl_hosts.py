@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lyftlearn_local.container import TRAINING, Passed
-from tests.images.conftest import Container, Start
+from tests.images.conftest import PATIENCE, Container, Start, remove_network
 from tests.images.platform_files import Mounted, readable
 
 pytestmark = [pytest.mark.image("dl"), pytest.mark.slow]
@@ -34,7 +34,7 @@ def network(client: Any) -> "Iterator[str]":
     """A network of this test's own, without a way out."""
     made = client.networks.create(f"lyftlearn-test-{uuid.uuid4().hex[:12]}", driver="bridge", internal=True)
     yield str(made.name)
-    made.remove()
+    remove_network(made)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_plain_program_finds_the_other_host(host: Host) -> None:
     second.until("start: python")
     time.sleep(3)
     first = host(1, "python", "/code/reduce.py")
-    assert (first.wait(120), second.wait(120)) == (0, 0), first.log + second.log
+    assert (first.wait(), second.wait()) == (0, 0), first.log + second.log
     assert first.stdout == "rank 0 of 2: 11\n"
     assert second.stdout == "rank 1 of 2: 11\n"
     assert "torch: algo-2 is host 1 of 2, master algo-1:23456" in second.log
@@ -70,7 +70,7 @@ def test_torchrun_without_an_option(host: Host) -> None:
     both = [host(number, "torchrun", "/code/reduce.py", environment=environment) for number in (1, 2)]
     for container in both:
         container.expect("Traceback")  # of torchrun's exit barrier, on the host that ends last: the store is gone with the first host's
-    assert [container.wait(180) for container in both] == [0, 0], both[0].log + both[1].log
+    assert [container.wait() for container in both] == [0, 0], both[0].log + both[1].log
     lines = sorted("".join(container.stdout for container in both).splitlines())
     assert lines == [f"rank {rank} of 4: 1111" for rank in range(4)]
     assert sorted(both[1].stdout.splitlines()) == lines[2:]
@@ -79,7 +79,7 @@ def test_torchrun_without_an_option(host: Host) -> None:
 def test_a_program_that_says_more_is_left_to_itself(host: Host) -> None:
     """Another port, by the job's own variable."""
     both = [host(number, "python", "/code/reduce.py", environment={"MASTER_PORT": "29477"}) for number in (1, 2)]
-    assert [container.wait(120) for container in both] == [0, 0], both[0].log + both[1].log
+    assert [container.wait() for container in both] == [0, 0], both[0].log + both[1].log
     assert "master algo-1:29477; as they were: MASTER_PORT" in both[0].log
     assert both[0].stdout == "rank 0 of 2: 11\n"
 
@@ -88,11 +88,9 @@ def test_when_the_first_host_dies_the_other_ends(host: Host) -> None:
     first, second = (host(number, "python", "/code/steps.py") for number in (1, 2))
     second.expect("Traceback")
     for container in (first, second):
-        container.until("working", 120)
-    began = time.monotonic()
+        container.until("working")
     first.handle.kill()
-    assert second.wait(60) == 1
-    assert time.monotonic() - began < 30
+    assert second.wait(PATIENCE) == 1  # by torch's own patience it would go on for half an hour
     assert "RuntimeError" in second.log
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lyftlearn_local.platform import Platform
-from tests.images.conftest import Start
+from tests.images.conftest import PATIENCE, Start
 from tests.images.test_base_warm import Instance, end_of, pointers
 
 pytestmark = [pytest.mark.image("dl"), pytest.mark.slow]
@@ -26,12 +26,12 @@ def test_the_second_job_compiles_nothing(start: Start, tmp_path: Path, platform:
     }
     options: dict[str, Any] = {"image": dl, "network_mode": "host", "shm_size": "1g"}
     first, job = instance.job(PROGRAM, given, words=("wait",), **options)
-    first.until("hits ", 500)
+    first.until("hits ", 2 * PATIENCE)
     end_of(first, instance.pool)
     (job.ml / "output/saved").write_bytes(b"")
     assert first.wait() == 0, first.log
     assert first.stdout.split()[:4] == ["hits", "0", "misses", "1"]
     second, _ = instance.job(PROGRAM, given, **options)
-    assert second.wait(500) == 0, second.log
+    assert second.wait(2 * PATIENCE) == 0, second.log
     assert second.stdout.split()[:4] == ["hits", "1", "misses", "0"]
     print(first.stdout, second.stdout, second.log)

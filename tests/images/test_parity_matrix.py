@@ -13,9 +13,12 @@ import pytest
 
 from lyftlearn_entrypoint.snapshot import schema
 from lyftlearn_local.demo import inputs
+from tests.images.alone import alone
 from tests.images.conftest import tag
 from tests.images.every_image import EVERY
 from tests.images.parity_matrix import matrix
+
+__all__ = ["alone"]  # a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="lyftlearn local parity needs root")]
 

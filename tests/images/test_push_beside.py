@@ -69,7 +69,7 @@ def image(
 def merge(world: World, repository: str) -> Merge:
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
         command = operator("image", "merge", "--to", repository, *words)
-        done = subprocess.run(command, env=world.environ, cwd=world.home, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, env=world.environ, cwd=world.home, capture_output=True, text=True, check=False, timeout=300)
         assert world.password not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -80,7 +80,7 @@ def merge(world: World, repository: str) -> Merge:
 def blob(world: World, repository: str, digest: str) -> bytes:
     path = repository.partition("/")[2]
     url = f"http://127.0.0.1:{world.registry_port}/v2/{path}/blobs/{digest}"
-    return requests.get(url, auth=(world.user, world.password), timeout=10).content
+    return requests.get(url, auth=(world.user, world.password), timeout=120).content
 
 
 def test_a_file_is_found_by_the_tag_that_lists_it(world: World, repository: str, registry: Registry, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.images.ecr_world import COMMIT, DOWN, Make, Push, Reply, World, error, free_port, times
+from tests.images.ecr_world import COMMIT, DOWN, Make, Push, Reply, World, error, port_of, reserved, times
 
 pytest_plugins = ["tests.images.push_fixture"]
 # For the Engine.
@@ -154,7 +154,8 @@ def test_a_tag_is_read_back(push: Push, make: Make, world: World, repository: st
 
 
 def test_no_registry_at_all(push: Push, make: Make, world: World) -> None:
-    done = push(image=make(b"x"), to=f"127.0.0.1:{free_port()}/a/b")
+    with reserved() as nobody:
+        done = push(image=make(b"x"), to=f"127.0.0.1:{port_of(nobody)}/a/b")
     assert (done.returncode, done.stdout) == (69, "")
     assert "Connection refused" in done.stderr
 

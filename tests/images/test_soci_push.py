@@ -162,7 +162,7 @@ def test_a_tag_of_another_image_ends_it_before_anything_is_sent(
 def test_a_release_gives_the_image_with_its_index_another_tag(soci: Run, source: str, world: World, repository: str) -> None:
     assert soci(source, "--to", repository, "--tag", "{revision}-{architecture}-soci").returncode == 0
     command = operator("image", "merge", "--to", repository, "--tag", "{version}-{architecture}-soci", f"{COMMIT}-arm64-soci")
-    done = subprocess.run(command, env=world.environ, cwd=world.home, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=world.environ, cwd=world.home, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert world.stored(repository, "1.2.3-arm64-soci").content == world.stored(repository, f"{COMMIT}-arm64-soci").content
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from lyftlearn_local.container import ENDPOINT, PROCESSING, STUDIO, TRAINING, TRANSFORM, Passed
-from tests.images.conftest import PROGRAMS, Container, Start, tag
+from tests.images.conftest import IDLE, PROGRAMS, SOON, Container, Start, tag
 from tests.images.every_image import EVERY
 from tests.images.platform_files import Mounted, readable
 from tests.images.team import EXAMPLE, Builds, repack
@@ -31,10 +31,10 @@ INVOKE = (
 )
 KERNEL = """
 from jupyter_client.manager import start_new_kernel
-manager, client = start_new_kernel(kernel_name="python3")
+manager, client = start_new_kernel(kernel_name="python3", startup_timeout=300)
 said = []
 client.execute_interactive(
-    "import os, click, screening.serve; print(click.__name__, screening.__path__[0], os.environ['LYFTLEARN_CONTEXT'])", timeout=60,
+    "import os, click, screening.serve; print(click.__name__, screening.__path__[0], os.environ['LYFTLEARN_CONTEXT'])", timeout=300,
     output_hook=lambda message: said.append(message["content"].get("text", "")))
 print("".join(said), end="")
 manager.shutdown_kernel(now=True)
@@ -105,7 +105,7 @@ def answers(container: Container) -> None:
     assert answer["scores"][0] < 0.01
     code, seconds = container.stop()
     assert (code, container.stdout) == (0, "serving on port 8080\nstopped\n")
-    assert seconds < 10
+    assert seconds < SOON
 
 
 def jupyterlab(container: Container) -> None:
@@ -246,7 +246,7 @@ def test_an_own_user_trains_only_where_it_may_write(team: Team, start: Start, tm
 def test_the_operators_commands(team: Team, start: Start, tmp_path: Path) -> None:
     """What a start would do, asked in the team's image: its own settings are in it."""
     job = training(tmp_path)
-    container = start("sleep", "60", image=team.image, **job.options(PROGRAMS))
+    container = start(*IDLE, image=team.image, **job.options(PROGRAMS))
     code, printed = container.exec("sh", "-c", "env -u LYFTLEARN_CONTEXT lyftlearn plan --json -- train 2>/dev/null")
     assert code == 0, printed
     planned = json.loads(printed)

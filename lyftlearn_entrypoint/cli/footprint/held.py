@@ -25,7 +25,7 @@ _NOTEBOOK = """\
 import nbclient, nbformat
 cell = nbformat.v4.new_code_cell("import pandas as pd, matplotlib.pyplot as plt\\nplt.plot(pd.Series([1, 2, 4]))")
 book = nbformat.v4.new_notebook(cells=[cell])
-nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
+nbclient.NotebookClient(book, timeout=800, kernel_name="python3").execute()
 assert cell.outputs
 """
 _ASKED = ("api/status", "api/me", "api/contents", "api/kernelspecs", "api/sessions", "api/terminals")

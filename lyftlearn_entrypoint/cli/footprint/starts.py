@@ -58,12 +58,12 @@ while True:
     except (OSError, ValueError):
         time.sleep(0.02)
 client.start_channels()
-client.wait_for_ready(timeout=120)
+client.wait_for_ready(timeout=800)
 {{}}print(time.time())
 os._exit(0)
 """
 _KERNEL_ANSWERS = _KERNEL.format("")
-_CELL_ANSWERS = _KERNEL.format(f"assert client.execute_interactive({programs.CELL!r}, timeout=100)['content']['status'] == 'ok'\n")
+_CELL_ANSWERS = _KERNEL.format(f"assert client.execute_interactive({programs.CELL!r}, timeout=800)['content']['status'] == 'ok'\n")
 _SERVE = """\
 import http.server, joblib, sklearn.linear_model
 class Handler(http.server.BaseHTTPRequestHandler):

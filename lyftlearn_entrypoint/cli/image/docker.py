@@ -22,7 +22,7 @@ Run = Callable[[list[str]], tuple[int, str]]
 def run(command: list[str]) -> tuple[int, str]:
     """Run a command and return its exit code and stdout; 127 where there is no such program."""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False, timeout=30)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False, timeout=120)
     except (OSError, subprocess.TimeoutExpired):
         return 127, ""
     return done.returncode, done.stdout.strip()

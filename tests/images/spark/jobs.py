@@ -24,9 +24,13 @@ RESTRICTED: "dict[str, Any]" = {
     "tmpfs": {"/tmp": "mode=1777,exec"},
 }
 QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
-# A job takes 10 s on an idle machine with two cores, and six times as long on one that has much else to do.
-PATIENCE = 400
+# A job takes 10 s on an idle machine with two cores. On one that has much else to do it took 160.
+PATIENCE = 800
 SUITE_PATIENCE = 3 * PATIENCE  # programs/suite.py: six jobs
+# On a machine that has much else to do, a JVM may need longer for its first request than Spark's own 10 s.
+PATIENT = {"spark.kubernetes.driver.connectionTimeout": "120000", "spark.kubernetes.driver.requestTimeout": "120000"}
+# And Spark begins without the executors that have not come after 30 s.
+ALL_COME = {"spark.scheduler.maxRegisteredResourcesWaitingTime": f"{PATIENCE}s"}
 
 
 def mounted(directory: Path, properties: "dict[str, str] | None" = None) -> "dict[str, Any]":
@@ -39,6 +43,11 @@ def mounted(directory: Path, properties: "dict[str, str] | None" = None) -> "dic
     (conf / "spark-defaults.conf").write_text(lines)
     volumes = {str(PROGRAMS): {"bind": "/code", "mode": "ro"}, str(conf): {"bind": "/conf", "mode": "ro"}}
     return {"volumes": volumes, "environment": {"SPARK_CONF_DIR": "/conf"}}
+
+
+def submitted(properties: "dict[str, str]") -> "dict[str, str]":
+    """The variable by which a user gives Spark properties without a file."""
+    return {"PYSPARK_SUBMIT_ARGS": " ".join(f"--conf {name}={value}" for name, value in properties.items()) + " pyspark-shell"}
 
 
 def facts(container: "Container", seconds: int = PATIENCE) -> "dict[str, Any]":
@@ -69,7 +78,7 @@ def suite_right(found: "dict[str, Any]") -> None:
     assert 200 <= found["shuffle"]["megabytes"] < 250
 
 
-def until(condition: "Callable[[], object]", what: str, seconds: float = 60) -> float:
+def until(condition: "Callable[[], object]", what: str, seconds: float = PATIENCE) -> float:
     """Wait for it, so long at most. The seconds that it took."""
     began = time.monotonic()
     while not condition():

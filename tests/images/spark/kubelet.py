@@ -49,6 +49,7 @@ class Kubelet:
         self.delay = 0.0
         self.schedulable = True
         self.handles: dict[str, Any] = {}  # pod's name to its container
+        self._gone: set[str] = set()  # uids of pods that were deleted
         self._logs: dict[str, str] = {}
         self._threads: list[threading.Thread] = []
         store.on_create = lambda pod: self._spawn(self._live, pod)
@@ -147,11 +148,12 @@ class Kubelet:
             self._network.free(address)
         with self._lock:
             self._logs[name] = log
-            self.handles.pop(name, None)
         code = state["ExitCode"]
         reason = "OOMKilled" if state["OOMKilled"] else "Completed" if code == 0 else "Error"
         ended = {"exitCode": code, "reason": reason, "startedAt": began, "finishedAt": now()}
         self._status(namespace, name, "Succeeded" if code == 0 else "Failed", address, {"terminated": ended})
+        with self._lock:  # last: who waits for its end (_end) takes the pod away then, and its status with it
+            self.handles.pop(name, None)
 
     def _start(self, pod: Object, container: Object, name: str, address: str) -> Any:
         spec, context = pod["spec"], {**pod["spec"].get("securityContext", {}), **container.get("securityContext", {})}
@@ -177,14 +179,16 @@ class Kubelet:
             "detach": True,
         }
         with self._lock:
-            if self._stopped.is_set():
-                raise docker.errors.APIError("the cluster is taken down", explanation="the cluster is taken down")
+            if self._stopped.is_set() or pod["metadata"]["uid"] in self._gone:
+                raise docker.errors.APIError("nobody wants it any more", explanation="nobody wants it any more")
             handle = self._client.containers.create(
                 container["image"], **{key: value for key, value in options.items() if value is not None}
             )
             self._logs.setdefault(name, "")
             self.handles[name] = handle
         handle.start()
+        if pod["metadata"]["uid"] in self._gone:  # meanwhile, when there was nothing to stop
+            _quietly(handle.kill)
         return handle
 
     def _mounts(self, pod: Object, container: Object) -> "list[Mount]":
@@ -211,6 +215,7 @@ class Kubelet:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         with self._lock:
             handle = self.handles.get(name)
+            self._gone.add(pod["metadata"]["uid"])
         end = time.monotonic() + grace
         if handle is not None:
             try:

@@ -9,6 +9,7 @@ from typing import Any
 import docker.errors
 from docker.types import IPAMConfig, IPAMPool
 
+from tests.images.conftest import remove_network
 from tests.images.spark.store import Object, Store
 
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -135,4 +136,4 @@ class Network:
         return {"network": self.name, "networking_config": where, "network_mode": None, **named}
 
     def close(self) -> None:
-        self._network.remove()
+        remove_network(self._network)

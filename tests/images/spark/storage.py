@@ -46,7 +46,7 @@ class Storage:
             # moto's documentation, "IAM-like Access Control": from now on keys, signatures and policies count.
             request = urllib.request.Request(self.url + "/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"})
             if guarded:
-                urllib.request.urlopen(request, timeout=10).close()
+                urllib.request.urlopen(request, timeout=120).close()
             self._settled = self._log.stat().st_size
             self.link_local = LinkLocal(self.mint, 3600, host=address)
         except BaseException:

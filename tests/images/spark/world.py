@@ -4,6 +4,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from tests.images.platform_files import readable
+from tests.images.spark.jobs import PATIENT
 from tests.images.spark.lab import Lab
 from tests.images.spark.secured import Secured, Tokens
 from tests.images.spark.storage import REGION, ROLE, Storage
@@ -25,8 +26,6 @@ IMPATIENT = {
     "spark.dynamicAllocation.shuffleTracking.timeout": "4s",
     "spark.dynamicAllocation.cachedExecutorIdleTimeout": "4s",
 }
-# On a machine that has much else to do, a JVM may need longer for its first request than Spark's own 10 s.
-PATIENT = {"spark.kubernetes.driver.connectionTimeout": "120000", "spark.kubernetes.driver.requestTimeout": "120000"}
 # EKS takes a token for 15 minutes. Here each of them ends in the middle of something.
 LIFE = 60.0
 

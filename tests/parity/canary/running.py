@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUNNER, LIST = "together.sh", "together.list"
-_SECONDS, _GRACE = 900.0, 60.0  # a machine may have much else to do
+_SECONDS, _GRACE = 2400.0, 300.0  # a machine may have much else to do
 _AT_ONCE = 3  # containers with a start of their own
 _LARGE = 1 << 20  # characters, from which on a text is compared by its digest
 _OURS = "lyftlearn-entrypoint: "  # what the entrypoint says is not the program's

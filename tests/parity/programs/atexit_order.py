@@ -3,14 +3,13 @@
 import atexit
 import sys
 import threading
-import time
 
 atexit.register(print, "atexit: first registered, last run")
 atexit.register(lambda: print("atexit: second"))
 
 
 def late():
-    time.sleep(0.2)
+    threading.main_thread().join()
     print("the thread ends")
 
 
