@@ -26,10 +26,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: "list[pytest.Item]") -> None:
-    """What waits longest begins first, so that workers side by side end together: what one worker alone can run (tests/scheduling.py),
-    files of images, then those with real servers."""
-    order = {"images": 1, "integration": 2}
-    items.sort(key=lambda item: 0 if "alone" in getattr(item, "fixturenames", ()) else order.get(item.path.parent.name, 3))
+    """What takes longest begins first, so that workers side by side end together: what one worker alone can run (tests/scheduling.py),
+    files of images, those with Spark before the others, then those with real servers."""
+
+    def turn(item: pytest.Item) -> int:
+        if "alone" in getattr(item, "fixturenames", ()):
+            return 0
+        if item.path.name.startswith("test_distributed_"):
+            return 1
+        return {"images": 2, "integration": 3}.get(item.path.parent.name, 4)
+
+    items.sort(key=turn)
 
 
 @pytest.hookimpl(optionalhook=True)
