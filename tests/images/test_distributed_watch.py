@@ -34,6 +34,7 @@ else:
 spark.stop()
 """
 GO = "while not pathlib.Path('/tmp/go').exists(): time.sleep(0.1)\n"
+BY_ITSELF = {"PYSPARK_SUBMIT_ARGS": "pyspark-shell"}  # with Spark's own limits, where nothing has to come in time
 MEANT = ("WARN|ERROR|Exception|Caused by|has no digest|the job is cancelled",)
 # A minute where nothing else is to be done: the watcher asks after 45 s, and again after 15 where a probe had too little of the
 # processors. The patience is 600.
@@ -109,7 +110,7 @@ def test_nodes_that_come_late(notebook: Notebook, secured: Secured) -> None:
 def test_an_executor_that_fits_no_host(job: Job) -> None:
     """On the hosts of a job: a program that asks for more than any of them has would wait for ever."""
     program = PROGRAM.replace(".builder", ".builder.config('spark.executor.memory', '64g')")
-    primary = job.all("python -c " + shlex.quote(program))
+    primary = job.all("python -c " + shlex.quote(program), **BY_ITSELF)
     for container in job.hosts.values():
         container.expect(*MEANT)
     assert "an executor of 1 cores and 65536 MiB fits no host: the largest offers 1 cores" in reason(primary)
@@ -120,8 +121,7 @@ def test_an_api_that_cannot_be_reached(notebook: Notebook, secured: Secured, nee
     need(os.geteuid() == 0 and shutil.which("nsenter") and shutil.which("iptables"), "nsenter and iptables, as root")
     lines = PROGRAM.replace("spark = SparkSession.builder.getOrCreate()\n", "").replace("spark.stop()\n", "")
     program = lines.replace("    spark.range", "    SparkSession.builder.getOrCreate().range")
-    by_itself = {"PYSPARK_SUBMIT_ARGS": "pyspark-shell"}  # with Spark's own limits: nothing has to come in time
-    container = notebook.run("sh", "-c", WAIT + 'python -c "$0"', program, **by_itself).expect(*MEANT, "Traceback")
+    container = notebook.run("sh", "-c", WAIT + 'python -c "$0"', program, **BY_ITSELF).expect(*MEANT, "Traceback")
     closed(container, "-A", "OUTPUT", "-p", "tcp", "--dport", secured.cluster.api.url.rpartition(":")[2])
     container.exec("touch", "/tmp/go")
     assert container.wait(2 * PATIENCE) == 0, container.log
