@@ -113,6 +113,15 @@ class Network:
         self._keeper.wait()
 
 
+def free(network: Network) -> bool:
+    """Whether no relay has its port."""
+    try:
+        network.socket("127.0.0.1", PORT).close()
+    except OSError:
+        return False
+    return True
+
+
 class Inside(Starter):
     """A Starter whose starts are training jobs in the network, with the gateway; what stands `before` one stands in the network too."""
 

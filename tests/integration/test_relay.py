@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.relay_world import PORT, Gateway, Network, said, send, until
+from tests.integration.relay_world import PORT, Gateway, Network, free, said, send, until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Starter
@@ -28,14 +28,6 @@ for word in words:
 
 def each(*words: str, to: str = "127.0.0.1") -> list[str]:
     return [sys.executable, "-I", "-c", EACH, to, *words]
-
-
-def free(network: Network) -> bool:
-    try:
-        network.socket("127.0.0.1", PORT).close()
-    except OSError:
-        return False
-    return True
 
 
 def test_a_program_that_counts_and_ends_loses_nothing(world: "Starter", gateway: Gateway) -> None:

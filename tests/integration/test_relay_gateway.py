@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.relay_world import PORT, Gateway, Inside, Network, said, until
+from tests.integration.relay_world import Gateway, Inside, Network, free, said, until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Need, Words
@@ -44,15 +44,6 @@ def talking(world: Inside, before: "Words | None" = None, **env: str) -> Iterato
 
         yield say
         process.communicate(timeout=120)
-
-
-def free(network: Network) -> bool:
-    """Whether no relay has its port."""
-    try:
-        network.socket("127.0.0.1", PORT).close()
-    except OSError:
-        return False
-    return True
 
 
 def say_until(say: Say, line: str, gateway: Gateway) -> None:
