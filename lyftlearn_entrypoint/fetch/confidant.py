@@ -128,6 +128,7 @@ class Confidant:
                         self._asked() + ": " + answer, "Check LYFTLEARN_CONFIDANT_URL and the CA bundle", finding=error.finding or "LL0716"
                     ) from None
             else:
+                self._deadline.answered()
                 if response.status == 200:
                     return self._parse(response)
                 answer, finding = "it answered " + str(response.status), "LL0717"

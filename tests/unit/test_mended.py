@@ -16,10 +16,13 @@ from lyftlearn_entrypoint.context import TRAINING, detect
 from lyftlearn_entrypoint.deadline import Deadline
 from lyftlearn_entrypoint.errors import Refused, Unavailable
 from lyftlearn_entrypoint.fetch.aws import Aws
+from lyftlearn_entrypoint.fetch.confidant import Confidant
+from lyftlearn_entrypoint.fetch.http import Http
 from lyftlearn_entrypoint.fetch.model import Model
 from lyftlearn_entrypoint.fetch.parallel import LINGER, Task, run_all
 from lyftlearn_entrypoint.log import Log
 from lyftlearn_entrypoint.volume import MEMORY, on_tmpfs, random_hex
+from tests.fake_http import answer, in_turn, serve
 from tests.unit.helpers import refused, tree
 
 # Volumes of several writers ------------------------------------------------------------------------------------------------
@@ -253,6 +256,25 @@ def test_the_last_failure_is_kept_until_there_is_an_answer() -> None:
     over = Deadline(0)
     assert refused(Unavailable, lambda: over.try_again(0, failures[0], 0.1)) is failures[0]
     assert over.failed == {}
+
+
+def test_a_confidant_that_answers_again_is_not_what_is_waited_for() -> None:
+    """It fails once, then refuses the token, so that KMS is asked for another: a start whose deadline passes now waits for KMS."""
+    deadline = Deadline(60, sleep=lambda _: None)
+    asked: list[dict[int, Unavailable]] = []
+
+    def encrypt(key: str, plaintext: bytes, context: dict[str, str]) -> bytes:
+        asked.append(dict(deadline.failed))
+        return b"token"
+
+    def decrypt(ciphertext: bytes, context: dict[str, str], region: str) -> bytes:
+        raise AssertionError("there is nothing to decrypt")
+
+    with serve(in_turn(answer(503, b""), answer(403, b"<html>"), answer(200, b'{"credentials": []}'))) as server:
+        confidant = Confidant(server.url, "job", "alias/auth", "confidant", Http({}, deadline), deadline, encrypt, decrypt, None)
+        assert confidant.secrets("") == []
+    assert asked == [{}, {}]
+    assert deadline.failed == {}
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
