@@ -1,5 +1,7 @@
 """Lines for pytest's summary: what was not checked is said there, and is no skipped test. They reach it from pytest-xdist's workers too."""
 
+from typing import Any
+
 import pytest
 
 REMARKS = pytest.StashKey[list[str]]()
@@ -23,9 +25,9 @@ class Remarks:
             sent[_SENT] = session.config.stash.get(REMARKS, [])
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: "pytest.Config", error: object) -> None:
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
         for line in getattr(node, "workeroutput", {}).get(_SENT, []):
-            remark(node.config, line)  # type: ignore[attr-defined]
+            remark(node.config, line)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         for line in config.stash.get(REMARKS, []):

@@ -171,7 +171,7 @@ class Engine:
         for network in networks:
             labels = _labels(network)
             if labels[owner.LABEL] in owners:
-                _until_removed(network)
+                until_removed(network)
                 place = Path(labels.get(_DIRECTORY, "/"))
                 if labels[owner.LABEL] != self._me and place.name.startswith(PREFIX):
                     shutil.rmtree(place, ignore_errors=True)
@@ -195,11 +195,11 @@ def _labels(thing: Any) -> "dict[str, str]":
     return dict(thing.attrs.get("Labels") or thing.attrs["Config"]["Labels"])
 
 
-def _until_removed(network: Any) -> None:
-    """The engine takes a moment to see that a network's last container is gone."""
+def until_removed(network: Any, seconds: float = 30.0) -> None:
+    """The engine takes a moment to see that a network's last container is gone. Raises docker.errors.APIError after `seconds`."""
     import docker.errors
 
-    end = time.monotonic() + 30
+    end = time.monotonic() + seconds
     while True:
         try:
             network.remove()

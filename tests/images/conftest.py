@@ -16,6 +16,7 @@ import pytest
 
 from lyftlearn_entrypoint.cli.image.common import tag_of
 from lyftlearn_entrypoint.cli.image.docker import connect
+from lyftlearn_local.containers.engine import until_removed
 from tests.remarks import remark
 
 WANTED = os.environ.get("LYFTLEARN_TEST_IMAGES", "")
@@ -134,18 +135,7 @@ class Container:
 
 
 def remove_network(network: Any) -> None:
-    """The engine takes a moment to see that a network's last container is gone."""
-    import docker.errors
-
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            network.remove()
-            return
-        except docker.errors.APIError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
+    until_removed(network, PATIENCE)
 
 
 # start(*command, **options of docker's SDK) -> Container
