@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import lyftlearn_entrypoint
-from tests.remarks import Remarks
+from tests.remarks import AtOnce, Remarks
 
 CI = os.environ.get("CI") == "true"
 
@@ -22,6 +22,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if CI and Path(lyftlearn_entrypoint.__file__).is_relative_to(config.rootpath / "lyftlearn_entrypoint"):
         raise pytest.UsageError("The tests import the checkout, not the installed wheel: run scripts/test")
     config.pluginmanager.register(Remarks(), "lyftlearn-remarks")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """One of pytest-xdist's workers has no terminal: its reports come to the process that has."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if CI and isinstance(reporter, pytest.TerminalReporter):
+        session.config.pluginmanager.register(AtOnce(reporter), "lyftlearn-at-once")
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,3 +14,9 @@ NAMES = (
     else sorted(path.parent.name for path in ROOT.glob("images/*/Dockerfile"))
 )
 EVERY = [pytest.param(name, marks=pytest.mark.image(name), id=name) for name in NAMES]
+
+
+def costly(*names: str) -> "list[Any]":
+    """EVERY, for tests that are `thorough` for these: what takes long there, and says the same as for the others."""
+    marks = {name: (pytest.mark.image(name), pytest.mark.thorough) if name in names else pytest.mark.image(name) for name in NAMES}
+    return [pytest.param(name, marks=marks[name], id=name) for name in NAMES]

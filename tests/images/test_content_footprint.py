@@ -18,7 +18,7 @@ from lyftlearn_entrypoint.cli.image.common import keeps_manifests, lineage
 from lyftlearn_entrypoint.cli.image.layout import hot_of
 from lyftlearn_entrypoint.cli.layout import order, tape
 from tests.images.conftest import missing, tag
-from tests.images.every_image import EVERY, ROOT
+from tests.images.every_image import ROOT, costly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ STARTS = {
 HELD = 1.15
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", costly("distributed", "dl"))
 def test_its_own_layers_are_laid_out(client: Any, name: str, need: "Callable[[object, str], None]") -> None:
     """Those that have hot files: these lie in front. What is of the image below stays as that has it (test_content_run.py)."""
     need(not keeps_manifests(client), "an engine without containerd's image store")
@@ -55,7 +55,7 @@ def test_its_own_layers_are_laid_out(client: Any, name: str, need: "Callable[[ob
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="no strace on PATH")
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", costly("distributed", "dl"))
 def test_its_budget_holds(name: str) -> None:
     starts = [word for start in STARTS[name] for word in ("--start", start)]
     done = CliRunner().invoke(image, ["footprint", name, "--checkout", str(ROOT), "--tag", tag(name), "--check", "--json", *starts])

@@ -16,12 +16,12 @@ from lyftlearn_entrypoint.cli.image.layers import Layers, deleted
 from lyftlearn_entrypoint.cli.image.scan import Finding, Scanner, allowed, sift
 from lyftlearn_entrypoint.cli.image.secrets import own_values
 from tests.images.conftest import tag
-from tests.images.every_image import EVERY, ROOT
+from tests.images.every_image import ROOT, costly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", EVERY)]
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", costly("dl"))]
 
 LIBRARY = "opt/lyftlearn/lib/lyftlearn_entrypoint/"
 STICKY = {"tmp", "var/tmp", "run/lock"}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["alone"]  # a fixture
 
-pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow, needs_root]
+pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow, pytest.mark.thorough, needs_root]
 PROGRAMS = programs("distributed")
 
 

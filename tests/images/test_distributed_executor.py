@@ -121,6 +121,7 @@ def test_a_job(driver: Driver, cluster: Cluster, distributed: str) -> None:
         assert "lyftlearn-entrypoint" not in cluster.kubelet.log(name)
 
 
+@pytest.mark.thorough
 def test_a_pod_that_is_stopped(driver: Driver, cluster: Cluster) -> None:
     """SIGTERM ends an executor within its grace period, with the code that says so; the job goes on with another."""
     container = driver.run("steady", spark_kubernetes_allocation_batch_delay="1s")

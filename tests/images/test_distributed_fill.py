@@ -48,6 +48,7 @@ def test_one_host(start: Start, distributed: str, tmp_path: Path) -> None:
     unharmed(container)
 
 
+@pytest.mark.thorough
 def test_three_hosts(job: Job) -> None:
     """3 GiB each: the primary has room for a heap of 512 MiB beside all that it does, so that is every executor's."""
     primary = job.all("python /code/fill.py 80 100 3")
@@ -60,6 +61,7 @@ def test_three_hosts(job: Job) -> None:
     unharmed(*job.hosts.values())
 
 
+@pytest.mark.thorough
 def test_executors_in_pods(notebook: Notebook, secured: Secured) -> None:
     """Spark's default of 1 GiB, with what is added for Python; the driver in a notebook of 3 GiB."""
     container = notebook.run("python", "/code/fill.py", "200", "500", "2").expect(*MEANT)

@@ -89,6 +89,7 @@ def test_the_program_gets_the_whole_cluster(job: Job) -> None:
     assert "algo-1 runs the program; this host, algo-10, works for it" in job.hosts["algo-10"].log
 
 
+@pytest.mark.thorough
 def test_every_kind_of_job(job: Job, client: Any, network: str, tmp_path: Path) -> None:
     """The jobs of a notebook in Studio (test_distributed_network.py), on three hosts with keys of their own for S3."""
     storage = Storage(client.networks.get(network).attrs["IPAM"]["Config"][0]["Gateway"])

@@ -110,6 +110,7 @@ def test_a_token_that_ends_in_the_middle_of_a_job(world: World, idle: Kernel) ->
     assert len(tokens.minted) > minted
 
 
+@pytest.mark.thorough
 def test_an_api_server_that_restarts(world: World, idle: Kernel) -> None:
     """It is away in the middle of a job for some seconds; after that the job gets more executors."""
     job = idle.begin(LONG)
@@ -123,6 +124,7 @@ def test_an_api_server_that_restarts(world: World, idle: Kernel) -> None:
     until(lambda: not world.cluster.pods(EXECUTORS), "idle executors go")
 
 
+@pytest.mark.thorough
 def test_two_notebooks_and_a_kernel_that_is_killed(world: World, notebook: Kernel) -> None:
     """Both work at once, each at its own ports; of the one whose kernel dies nothing is left in the cluster, and the other goes on.
 
@@ -195,7 +197,7 @@ CLOSED = {
 }
 
 
-@pytest.mark.parametrize("what", CLOSED)
+@pytest.mark.parametrize("what", [pytest.param(each, marks=pytest.mark.thorough) if each in ("API", "blocks") else each for each in CLOSED])
 def test_doctor(world: World, notebook: Kernel, what: str) -> None:
     """Each way closed in turn, while a session is open: which one it is, and the rule that opens it."""
     match, way, rule = (
@@ -214,6 +216,7 @@ def test_doctor(world: World, notebook: Kernel, what: str) -> None:
     until(lambda: not world.cluster.pods("app.kubernetes.io/name=lyftlearn-doctor"), "the probe goes")
 
 
+@pytest.mark.thorough
 def test_a_pod_in_the_cluster(world: World) -> None:
     """The same jobs by a driver beside its executors, all of them with their service account's role."""
     store, kubelet = world.cluster.store, world.cluster.kubelet

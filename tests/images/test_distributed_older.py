@@ -22,7 +22,7 @@ __all__ = ["cluster", "driver", "line", "notebook", "secured", "storage"]  # fix
 __all__ += ["test_a_job", "test_a_notebook", "test_a_training_job"]
 __all__ += ["test_every_provider_of_credentials_can_be_made", "test_reading_and_writing"]
 
-pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow]
+pytestmark = [pytest.mark.image("distributed"), pytest.mark.slow, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")

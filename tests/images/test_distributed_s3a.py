@@ -60,7 +60,7 @@ COMMITTER = {
 }
 
 
-@pytest.mark.parametrize("committer", ["default", "magic", "directory"])
+@pytest.mark.parametrize("committer", ["default", *(pytest.param(each, marks=pytest.mark.thorough) for each in ("magic", "directory"))])
 def test_reading_and_writing(start: Start, distributed: str, line: str, storage: Storage, tmp_path: Path, committer: str) -> None:
     """A user's job, as any user on a read-only root; keys as variables, or from the endpoint that each container of AWS has."""
     properties = storage.hadoop | ({} if committer == "default" else {**COMMITTER, "spark.hadoop.fs.s3a.committer.name": committer})

@@ -51,7 +51,7 @@ def reason(container: "Container") -> str:
     return line
 
 
-@pytest.mark.parametrize("port", ["38000", "38001"])
+@pytest.mark.parametrize("port", ["38000", pytest.param("38001", marks=pytest.mark.thorough)])
 def test_a_port_of_the_drivers_is_closed(notebook: Notebook, secured: Secured, need: "Need", port: str) -> None:
     """The first: no executor can register. The second: they do, and then no task can read its own program."""
     need(os.geteuid() == 0 and shutil.which("nsenter") and shutil.which("iptables"), "nsenter and iptables, as root")
@@ -64,13 +64,14 @@ def test_a_port_of_the_drivers_is_closed(notebook: Notebook, secured: Secured, n
     until(lambda: secured.cluster.pods() == [], "pods go")
 
 
+@pytest.mark.thorough
 def test_an_image_that_cannot_be_had(notebook: Notebook) -> None:
     container = notebook.run("python", "-c", PROGRAM, LYFTLEARN_SPARK_IMAGE="lyftlearn-nowhere:none").expect(*MEANT)
     said = reason(container)
     assert "cannot start: ErrImagePull" in said
 
 
-@pytest.mark.parametrize("denied", ["create", "token"])
+@pytest.mark.parametrize("denied", ["create", pytest.param("token", marks=pytest.mark.thorough)])
 def test_the_api_refuses(notebook: Notebook, secured: Secured, denied: str) -> None:
     """By the account's rights, or by its token, once the session is up."""
     program = "import pathlib" + PROGRAM.replace("began =", "print('session', flush=True)\n" + GO + "began =")
@@ -99,6 +100,7 @@ def test_nodes_that_do_not_come(notebook: Notebook, secured: Secured) -> None:
     assert "LYFTLEARN_SPARK_PATIENCE" in said
 
 
+@pytest.mark.thorough
 def test_nodes_that_come_late(notebook: Notebook, secured: Secured) -> None:
     """A Pending pod is no reason while there is patience: it is asked about, and the job waits on."""
     secured.cluster.kubelet.delay = 70

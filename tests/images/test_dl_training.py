@@ -58,7 +58,7 @@ def test_a_training_job(start: Start, dl: str, tmp_path: Path) -> None:
     assert served.stdout == "['0.bias', '0.weight', '4.bias', '4.weight']\n"
 
 
-@pytest.mark.parametrize("user", ["1000:100", "1000680000:0"])
+@pytest.mark.parametrize("user", ["1000:100", pytest.param("1000680000:0", marks=pytest.mark.thorough)])
 def test_torch_compile_finds_its_compiler(start: Start, dl: str, user: str) -> None:
     options = {"user": user, "read_only": True, "tmpfs": {"/tmp": "mode=1777,exec"}, "shm_size": "1g"}
     container = start("python", "/code/compiled.py", image=dl, volumes={str(PROGRAMS): {"bind": "/code", "mode": "ro"}}, **options)

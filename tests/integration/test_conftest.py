@@ -1,6 +1,7 @@
 """A test that lacks its part is skipped by name on a laptop, and fails in CI."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,3 +59,16 @@ def test_ci_fails_when_a_whole_module_is_skipped(run: tuple[Path, list[str]]) ->
     code, text = outcome(run, CI="true")
     assert code == 2
     assert "no_such_package" in text
+
+
+def test_ci_tells_a_failure_at_once(run: tuple[Path, list[str]]) -> None:
+    """With its reason, though the run is cut short and has no summary."""
+    (run[0] / "test_it.py").write_text("def test_1(): raise ValueError('the reason')\ndef test_2(): __import__('os')._exit(9)\n")
+    run[1].extend(("-p", "no:randomly"))
+    code, text = outcome(run, CI="true")
+    assert code == 9
+    assert re.search(r"^\[0:\d\d\] FAILED in its call: test_it.py::test_1$", text, re.MULTILINE)
+    assert "ValueError: the reason" in text
+    code, text = outcome(run)
+    assert code == 9
+    assert "the reason" not in text

@@ -25,8 +25,8 @@ RESTRICTED: "dict[str, Any]" = {
 }
 QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 # A job takes 10 s on an idle machine with two cores. On one that has much else to do it took 160.
-PATIENCE = 800
-SUITE_PATIENCE = 3 * PATIENCE  # programs/suite.py: six jobs
+PATIENCE = 300
+SUITE_PATIENCE = 2 * PATIENCE  # programs/suite.py: six jobs
 # On a machine that has much else to do, a JVM may need longer for its first request than Spark's own 10 s.
 PATIENT = {"spark.kubernetes.driver.connectionTimeout": "120000", "spark.kubernetes.driver.requestTimeout": "120000"}
 # And Spark begins without the executors that have not come after 30 s.
