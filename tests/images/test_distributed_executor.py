@@ -10,7 +10,7 @@ import pytest
 from tests.images.conftest import Container, Start
 from tests.images.platform_files import readable
 from tests.images.spark.cluster import Cluster
-from tests.images.spark.jobs import ALL_COME, PATIENCE, PATIENT, RESTRICTED, facts, mounted, right
+from tests.images.spark.jobs import ALL_COME, PATIENCE, PATIENT, QUICK, RESTRICTED, facts, mounted, right
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,7 @@ class Driver:
             "spark.executor.memory": "512m",
             **PATIENT,
             **ALL_COME,
+            **QUICK,
         }
         options = mounted(self.directory, {**common, **{name.replace("_", "."): value for name, value in properties.items()}})
         (self.directory / "conf/pod.yaml").write_text(TEMPLATE)

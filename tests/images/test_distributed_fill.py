@@ -11,7 +11,7 @@ import pytest
 from lyftlearn_local.container import TRAINING, Passed
 from tests.images.conftest import Container, Start
 from tests.images.platform_files import Mounted, readable
-from tests.images.spark.jobs import PATIENCE, PROGRAMS, facts
+from tests.images.spark.jobs import ALL_COME, PATIENCE, PATIENT, PROGRAMS, facts, submitted
 from tests.images.test_distributed_hosts import Job, job, network, printed
 from tests.images.test_distributed_kubernetes import Notebook, Secured, notebook, secured
 
@@ -51,7 +51,7 @@ def test_one_host(start: Start, distributed: str, tmp_path: Path) -> None:
 @pytest.mark.thorough
 def test_three_hosts(job: Job) -> None:
     """3 GiB each: the primary has room for a heap of 512 MiB beside all that it does, so that is every executor's."""
-    primary = job.all("python /code/fill.py 80 100 3")
+    primary = job.all("python /code/fill.py 80 100 3", **submitted(ALL_COME))
     for container in job.hosts.values():
         container.expect(*MEANT)
     assert primary.wait(LONG) == 0, primary.log
@@ -64,7 +64,7 @@ def test_three_hosts(job: Job) -> None:
 @pytest.mark.thorough
 def test_executors_in_pods(notebook: Notebook, secured: Secured) -> None:
     """Spark's default of 1 GiB, with what is added for Python; the driver in a notebook of 3 GiB."""
-    container = notebook.run("python", "/code/fill.py", "200", "500", "2").expect(*MEANT)
+    container = notebook.run("python", "/code/fill.py", "200", "500", "2", **submitted(PATIENT)).expect(*MEANT)
     filled(facts(container, LONG), 1024, 250)
     unharmed(container)
     states = [pod["status"].get("containerStatuses", []) for *_, pod in secured.cluster.store.history("pods")]

@@ -11,7 +11,7 @@ import pytest
 from lyftlearn_local.container import TRAINING, Passed
 from tests.images.conftest import Container, Start, remove_network
 from tests.images.platform_files import Mounted, readable
-from tests.images.spark.jobs import ALL_COME, PATIENCE, PROGRAMS, SUITE_PATIENCE, mounted, submitted, suite_right
+from tests.images.spark.jobs import ALL_COME, PATIENCE, PROGRAMS, QUICK, QUICK_DAEMONS, SUITE_PATIENCE, mounted, submitted, suite_right
 from tests.images.spark.storage import BUCKET, REGION, Storage
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Job:
 
     def start(self, host: str, command: str, **settings: str) -> Container:
         given = {"LYFTLEARN_TRAIN_COMMAND": command, "LYFTLEARN_USER": "lyftlearn", "LYFTLEARN_SPARK_PATIENCE": "600"}
-        given |= {**submitted(ALL_COME), **settings}
+        given |= {**submitted(ALL_COME | QUICK), **QUICK_DAEMONS, **settings}
         job = Mounted(readable(self._directory / host), TRAINING, Passed(given, {}, ["train"]))
         config = {"current_host": host, "hosts": HOSTS, "network_interface_name": "eth0"}
         (job.ml / "input/config/resourceconfig.json").write_text(json.dumps(config))

@@ -17,7 +17,7 @@ import pytest
 from lyftlearn_local.container import STUDIO, Passed
 from tests.images.conftest import Container, Start
 from tests.images.platform_files import Mounted, readable
-from tests.images.spark.jobs import PATIENCE, PATIENT, PROGRAMS, facts, right, submitted, until
+from tests.images.spark.jobs import PATIENCE, PATIENT, PROGRAMS, QUICK, facts, right, submitted, until
 from tests.images.spark.secured import Secured, Tokens
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def test_a_pod(secured: Secured, distributed: str) -> None:
         "LYFTLEARN_SPARK_IMAGE": distributed,
         "LYFTLEARN_SPARK_SERVICE_ACCOUNT": "executors",
         "LYFTLEARN_SPARK_PATIENCE": "600",
-        **submitted(PATIENT),
+        **submitted(PATIENT | QUICK),
     }
     pod = {
         "metadata": {"name": "driver-0"},
@@ -109,7 +109,7 @@ class Notebook:
             "LYFTLEARN_SPARK_NAMESPACE": "ml",
             "LYFTLEARN_SPARK_EXECUTORS": "2",
             "LYFTLEARN_SPARK_PATIENCE": "600",  # of a machine that has much else to do
-            **submitted(PATIENT),
+            **submitted(PATIENT | QUICK),
         }
         app = Mounted(readable(self.directory / "app"), STUDIO, Passed({**KEYS, **given, **settings}, {}, []))
         self.address, where = cluster.place(self._client)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.images.conftest import Start
 from tests.images.platform_files import readable
-from tests.images.spark.jobs import RESTRICTED, facts, line_of, mounted, only
+from tests.images.spark.jobs import QUICK, RESTRICTED, facts, line_of, mounted, only
 from tests.images.spark.storage import BUCKET, ROLE, Storage
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ COMMITTER = {
 @pytest.mark.parametrize("committer", ["default", *(pytest.param(each, marks=pytest.mark.thorough) for each in ("magic", "directory"))])
 def test_reading_and_writing(start: Start, distributed: str, line: str, storage: Storage, tmp_path: Path, committer: str) -> None:
     """A user's job, as any user on a read-only root; keys as variables, or from the endpoint that each container of AWS has."""
-    properties = storage.hadoop | ({} if committer == "default" else {**COMMITTER, "spark.hadoop.fs.s3a.committer.name": committer})
+    properties = storage.hadoop | QUICK | ({} if committer == "default" else {**COMMITTER, "spark.hadoop.fs.s3a.committer.name": committer})
     options = mounted(readable(tmp_path), properties)
     options["environment"] |= storage.static if committer == "default" else storage.link_local.variables
     container = start("python", "/code/s3a.py", BUCKET, committer, image=distributed, **RESTRICTED, **options, network_mode="host")
@@ -136,7 +136,7 @@ def test_a_pods_web_identity(start: Start, distributed: str, line: str, tmp_path
     storage = Storage(guarded=False)
     try:
         provider = "software.amazon.awssdk.auth.credentials.WebIdentityTokenFileCredentialsProvider"
-        options = mounted(readable(tmp_path), storage.hadoop | {"spark.hadoop.fs.s3a.aws.credentials.provider": provider})
+        options = mounted(readable(tmp_path), storage.hadoop | QUICK | {"spark.hadoop.fs.s3a.aws.credentials.provider": provider})
         (tmp_path / "conf/token").write_text("a token of the cluster")
         options["environment"] |= {
             "AWS_ROLE_ARN": ROLE,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.images.spark.jobs import PATIENCE, until
+from tests.images.spark.jobs import PATIENCE, QUICK, submitted, until
 from tests.images.test_distributed_hosts import Job, job, network
 from tests.images.test_distributed_kubernetes import WAIT, Notebook, Secured, closed, notebook, secured
 
@@ -34,7 +34,7 @@ else:
 spark.stop()
 """
 GO = "while not pathlib.Path('/tmp/go').exists(): time.sleep(0.1)\n"
-BY_ITSELF = {"PYSPARK_SUBMIT_ARGS": "pyspark-shell"}  # with Spark's own limits, where nothing has to come in time
+BY_ITSELF = submitted(QUICK)  # with Spark's own limits, where nothing has to come in time
 MEANT = ("WARN|ERROR|Exception|Caused by|has no digest|the job is cancelled",)
 # A minute where nothing else is to be done: the watcher asks after 45 s, and again after 15 where a probe had too little of the
 # processors. The patience is 600.

@@ -1,6 +1,7 @@
 """How the tests start the image with Spark: configuration, users, and what a program said at its end."""
 
 import json
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,11 @@ PATIENCE = 300
 SUITE_PATIENCE = 2 * PATIENCE  # programs/suite.py: six jobs
 # On a machine that has much else to do, a JVM may need longer for its first request than Spark's own 10 s.
 PATIENT = {"spark.kubernetes.driver.connectionTimeout": "120000", "spark.kubernetes.driver.requestTimeout": "120000"}
+# These tests ask who works where, not how fast: a job of some seconds spends half of its processors' time on compiling itself once more.
+# Those of sessions and of memory (test_distributed_session.py, test_distributed_fill.py) have what users have.
+_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+QUICK = {"spark.driver.extraJavaOptions": _JAVA, "spark.executor.extraJavaOptions": _JAVA}
+QUICK_DAEMONS = {"SPARK_DAEMON_JAVA_OPTS": _JAVA}
 # And Spark begins without the executors that have not come after 30 s.
 ALL_COME = {"spark.scheduler.maxRegisteredResourcesWaitingTime": f"{PATIENCE}s"}
 
@@ -47,7 +53,9 @@ def mounted(directory: Path, properties: "dict[str, str] | None" = None) -> "dic
 
 def submitted(properties: "dict[str, str]") -> "dict[str, str]":
     """The variable by which a user gives Spark properties without a file."""
-    return {"PYSPARK_SUBMIT_ARGS": " ".join(f"--conf {name}={value}" for name, value in properties.items()) + " pyspark-shell"}
+    return {
+        "PYSPARK_SUBMIT_ARGS": shlex.join(word for item in properties.items() for word in ("--conf", "=".join(item))) + " pyspark-shell"
+    }
 
 
 def facts(container: "Container", seconds: int = PATIENCE) -> "dict[str, Any]":

@@ -4,7 +4,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from tests.images.platform_files import readable
-from tests.images.spark.jobs import PATIENT
+from tests.images.spark.jobs import PATIENT, QUICK
 from tests.images.spark.lab import Lab
 from tests.images.spark.secured import Secured, Tokens
 from tests.images.spark.storage import REGION, ROLE, Storage
@@ -36,7 +36,7 @@ class World:
     def __init__(self, client: Any, image: str, site: "Site", directory: "Path") -> None:
         self.site, self.image, self.directory = site, image, readable(directory)
         self.storage = Storage(site.here, guarded=False)
-        self.properties = {**self.storage.hadoop, **PATIENT}
+        self.properties = {**self.storage.hadoop, **PATIENT, **QUICK}
         self.secured = Secured(client, directory, Tokens("ASIA", region=REGION, life=LIFE), site.eks, 443)
         self.cluster = self.secured.cluster
         self.cluster.kubelet.admit = self._identity
