@@ -33,9 +33,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: "list[pytest.Item]") -> None:
-    """What takes longest begins first, so that workers side by side end together: what one worker alone can run (tests/scheduling.py),
-    files of images, those with Spark before the others, then those with real servers."""
+def pytest_collection_modifyitems(config: pytest.Config, items: "list[pytest.Item]") -> None:
+    """What takes longest comes last, so that the others are told soon: units, those with real servers, files of images, those with Spark.
+
+    With workers side by side it comes first, so that they end together, and before it what one worker alone can run (tests/scheduling.py).
+    """
+    first = 1 if hasattr(config, "workerinput") else -1
 
     def turn(item: pytest.Item) -> int:
         if "alone" in getattr(item, "fixturenames", ()):
@@ -44,7 +47,7 @@ def pytest_collection_modifyitems(items: "list[pytest.Item]") -> None:
             return 1
         return {"images": 2, "integration": 3}.get(item.path.parent.name, 4)
 
-    items.sort(key=turn)
+    items.sort(key=lambda item: first * turn(item))
 
 
 @pytest.hookimpl(optionalhook=True)
