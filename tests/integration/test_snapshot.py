@@ -38,7 +38,7 @@ print(json.dumps({
     "umask": status["Umask"].strip(), "effective": int(status["CapEff"], 16), "blocked": int(status["SigBlk"], 16),
     "nofile": list(resource.getrlimit(resource.RLIMIT_NOFILE)), "pid": os.getpid(), "parent": os.getppid(),
     "descriptors": sorted(name for name in os.listdir("/proc/self/fd") if name != str(max(map(int, os.listdir("/proc/self/fd"))))),
-    "inherited": [n for n in range(256) if os.path.exists(f"/proc/self/fd/{n}") and os.get_inheritable(n)],
+    "inherited": sorted(n for n in map(int, os.listdir("/proc/self/fd")) if os.path.exists(f"/proc/self/fd/{n}") and os.get_inheritable(n)),
 }))
 """
 

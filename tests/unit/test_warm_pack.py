@@ -10,6 +10,9 @@ import pytest
 
 from lyftlearn_entrypoint.warm.pack import HEAD, MARK, Mac, derive, inside, pack, signature, unpack, verify, walk
 from lyftlearn_entrypoint.warm.pool import BadEntry
+from tests.unit.descriptors import given_back
+
+__all__ = ["given_back"]  # a fixture
 
 KEY = b"k" * 32
 

@@ -21,7 +21,10 @@ from lyftlearn_entrypoint.warm.pool import (
     reserve,
     settle,
 )
+from tests.unit.descriptors import given_back
 from tests.unit.helpers import is_root
+
+__all__ = ["given_back"]  # a fixture
 
 MANY = 1 << 40
 

@@ -11,6 +11,9 @@ from lyftlearn_entrypoint.warm.code import ENTRY
 from lyftlearn_entrypoint.warm.pack import unpack, verify
 from lyftlearn_entrypoint.warm.pool import NEW
 from lyftlearn_entrypoint.warm.saver import Saver, ended
+from tests.unit.descriptors import given_back
+
+__all__ = ["given_back"]  # a fixture
 
 KEY = b"k" * 32
 
