@@ -34,9 +34,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: "list[pytest.Item]") -> None:
-    """What takes longest comes last, so that the others are told soon: units, those with real servers, files of images, those with Spark.
-
-    With workers side by side it comes first, so that they end together, and before it what one worker alone can run (tests/scheduling.py).
+    """What takes longest comes last, so that the others are told soon: units, those with real servers, files of images, those with Spark,
+    and what one process of a machine alone can run (tests/scheduling.py). With workers side by side it comes first, and they end together.
     """
     first = 1 if hasattr(config, "workerinput") else -1
 

@@ -13,10 +13,12 @@ NAMES = (
     if (name := os.environ.get("LYFTLEARN_TEST_CONTENT_OF"))
     else sorted(path.parent.name for path in ROOT.glob("images/*/Dockerfile"))
 )
-EVERY = [pytest.param(name, marks=pytest.mark.image(name), id=name) for name in NAMES]
 
 
 def costly(*names: str) -> "list[Any]":
-    """EVERY, for tests that are `thorough` for these: what takes long there, and says the same as for the others."""
+    """For tests that are `thorough` for these: what takes long there, and says the same as for the others."""
     marks = {name: (pytest.mark.image(name), pytest.mark.thorough) if name in names else pytest.mark.image(name) for name in NAMES}
     return [pytest.param(name, marks=marks[name], id=name) for name in NAMES]
+
+
+EVERY = costly()

@@ -31,7 +31,8 @@ SUITE_PATIENCE = 2 * PATIENCE  # programs/suite.py: six jobs
 # On a machine that has much else to do, a JVM may need longer for its first request than Spark's own 10 s.
 PATIENT = {"spark.kubernetes.driver.connectionTimeout": "120000", "spark.kubernetes.driver.requestTimeout": "120000"}
 # These tests ask who works where, not how fast: a job of some seconds spends half of its processors' time on compiling itself once more.
-# Those of sessions and of memory (test_distributed_session.py, test_distributed_fill.py) have what users have.
+# Those of sessions and of memory (test_distributed_session.py, test_distributed_fill.py) have what users have, but for the
+# daemons of a cluster of hosts.
 _JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 QUICK = {"spark.driver.extraJavaOptions": _JAVA, "spark.executor.extraJavaOptions": _JAVA}
 QUICK_DAEMONS = {"SPARK_DAEMON_JAVA_OPTS": _JAVA}
